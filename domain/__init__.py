@@ -1,0 +1,1 @@
+"""The life cycle of snapshots, without any input or output."""

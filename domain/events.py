@@ -1,0 +1,104 @@
+"""What happened, as values; logs and metrics are made from them."""
+
+import attrs
+
+from .layer import Hit, Miss, Trouble
+
+
+@attrs.frozen
+class LayerDecided:
+    """containerd asked for a layer, and it was decided whether it comes from a source.
+
+    Attributes:
+        key: key of the Prepare.
+        parent: name of the parent; empty for none.
+        target: chain ID asked for, as it came.
+        digest: digest of the compressed layer, as it came; empty if there was none.
+        outcome: the decision with its reason.
+        seconds: how long it took.
+    """
+
+    key: str
+    parent: str
+    target: str
+    digest: str
+    outcome: Hit | Miss
+    seconds: float
+
+
+@attrs.frozen
+class LayerUnreachable:
+    """A snapshot could not be mounted because of a remote layer below it.
+
+    Attributes:
+        key: key of the snapshot asked for.
+        trouble: which layer, and why.
+    """
+
+    key: str
+    trouble: Trouble
+
+
+@attrs.frozen
+class SnapshotCommitted:
+    """A local snapshot was committed, and its usage is to be measured.
+
+    Attributes:
+        identifier: of the snapshot.
+    """
+
+    identifier: int
+
+
+@attrs.frozen
+class DirectoryKept:
+    """A directory could not be deleted and stays for the next Cleanup.
+
+    Attributes:
+        identifier: of the removed snapshot.
+        cause: in words.
+    """
+
+    identifier: int
+    cause: str
+
+
+@attrs.frozen
+class OrphansFound:
+    """Directories without a record were found at start.
+
+    Attributes:
+        doomed: left behind by a crash; the next Cleanup deletes them.
+        unknown: identifiers that these records never gave, so that the database is older than the
+            directories; they are left alone.
+    """
+
+    doomed: tuple[int, ...]
+    unknown: tuple[int, ...]
+
+
+@attrs.frozen
+class SourceMoved:
+    """The links of a source's layers were changed to its new path.
+
+    Attributes:
+        source: name of the source.
+        before: path until now.
+        after: path from now on.
+        links: how many links.
+    """
+
+    source: str
+    before: str
+    after: str
+    links: int
+
+
+Event = (
+    LayerDecided
+    | LayerUnreachable
+    | SnapshotCommitted
+    | DirectoryKept
+    | OrphansFound
+    | SourceMoved
+)

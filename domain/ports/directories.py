@@ -1,0 +1,51 @@
+"""Port: the local directories of snapshots and the links that name lower directories."""
+
+from collections.abc import Collection
+from typing import Protocol
+
+from ..snapshot import Usage
+
+
+class Directories(Protocol):
+    """The directories under the root, by identifier of their snapshot.
+
+    Failures of the medium are raised as ``ResourceExhaustedError``.
+    """
+
+    def create_active(self, identifier: int, owner: tuple[int, int] | int) -> None:
+        """Make an empty writable directory, its work directory and its link.
+
+        A failure leaves nothing behind.
+
+        Args:
+            identifier: of the new snapshot; nothing of that number is there yet.
+            owner: user and group ID of the root of the files; or the identifier of the local
+                snapshot whose owner it takes. The mode is 0755, as containerd's is.
+        """
+        ...
+
+    def create_empty(self, identifier: int) -> None:
+        """Make an empty directory for a view of nothing; a failure leaves nothing behind."""
+        ...
+
+    def link_layer(self, identifier: int, path: str) -> None:
+        """Make the link of a remote snapshot lead to ``path``, whatever was there before."""
+        ...
+
+    def remove(self, identifier: int) -> None:
+        """Delete everything that belongs to an identifier; nothing there is success."""
+        ...
+
+    def usage(self, identifier: int) -> Usage:
+        """Count what the files of a snapshot take on disk, as ``du`` does.
+
+        Files may come and go meanwhile. The count never leaves the snapshot's own directory.
+
+        Returns:
+            Bytes in allocated blocks, and inodes; nothing if the directory is not there.
+        """
+        ...
+
+    def present(self) -> Collection[int]:
+        """Give every identifier that has a directory or a link."""
+        ...

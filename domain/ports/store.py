@@ -1,0 +1,176 @@
+"""Port: the records of snapshots, durable and transactional."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+import attrs
+
+from ..filters import Pins
+from ..layer import Layer, Names
+from ..snapshot import Snapshot, Usage
+
+T = TypeVar("T")
+
+
+@attrs.frozen(order=True)
+class Position:
+    """A place in the order of a listing: remote snapshots first, then by identifier.
+
+    Attributes:
+        local: whether the snapshot there is local.
+        identifier: its identifier.
+    """
+
+    local: bool
+    identifier: int
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> "Position":
+        """Give the place of a snapshot."""
+        return cls(local=not snapshot.remote, identifier=snapshot.identifier)
+
+
+class Records(Protocol):
+    """What can be read, all of it as of one moment."""
+
+    def get(self, name: str) -> Snapshot | None:
+        """Give the snapshot of that key or name, or None."""
+        ...
+
+    def find_remote(self, parent_identifier: int, target: str) -> Snapshot | None:
+        """Give the remote snapshot of that parent (0 for none) and target, or None."""
+        ...
+
+    def chain(self, identifier: int) -> tuple[Snapshot, ...]:
+        """Give the snapshot of that identifier and all below it, topmost first; none for 0."""
+        ...
+
+    def has_children(self, identifier: int) -> bool:
+        """Tell whether any snapshot has this one as its parent."""
+        ...
+
+    def page(self, pins: Pins, after: Position | None, limit: int) -> Sequence[Snapshot]:
+        """List snapshots that have what is pinned, in the order of ``Position``.
+
+        Args:
+            pins: what they must have. Name, and parent with target, are found by an index.
+            after: where the previous page ended; None for the first.
+            limit: how many at most.
+
+        Returns:
+            The next ones; fewer than ``limit`` only at the end.
+        """
+        ...
+
+    def unmeasured(self, limit: int) -> Sequence[int]:
+        """Give identifiers of committed snapshots without usage, at most ``limit``."""
+        ...
+
+    def tombstones(self, after: int, limit: int) -> Sequence[int]:
+        """Give identifiers above ``after`` of removed snapshots whose directories may be there."""
+        ...
+
+    def unrecorded(self, identifiers: Sequence[int]) -> Sequence[int]:
+        """Give those identifiers that neither a snapshot nor a tombstone has."""
+        ...
+
+    def names_in(self, layer: Layer) -> Names | None:
+        """Give what the names in a layer were found to say, or None if it was not scanned yet."""
+        ...
+
+    def source_paths(self) -> Mapping[str, str]:
+        """Give, by name of source, the path that the links of its layers lead to."""
+        ...
+
+    def remote_layers(self, source: str) -> Sequence[tuple[int, Layer]]:
+        """Give identifier and layer of every snapshot on a source."""
+        ...
+
+
+class Transaction(Records, Protocol):
+    """What can be changed; it becomes durable as a whole or not at all."""
+
+    def insert(self, snapshot: Snapshot) -> None:
+        """Record a new snapshot under its identifier.
+
+        Raises:
+            AlreadyExistsError: its name is taken, by a snapshot of any kind.
+        """
+        ...
+
+    def replace(self, snapshot: Snapshot) -> None:
+        """Record what became of the snapshot that has this identifier.
+
+        Raises:
+            AlreadyExistsError: its new name is taken by another one.
+        """
+        ...
+
+    def bury(self, identifier: int) -> None:
+        """Turn the snapshot into a tombstone, which remembers that its directory must go."""
+        ...
+
+    def measure(self, identifier: int, usage: Usage) -> None:
+        """Record the usage of a committed snapshot; nothing happens if it is gone."""
+        ...
+
+    def add_tombstones(self, identifiers: Sequence[int]) -> None:
+        """Record that directories of these identifiers must go."""
+        ...
+
+    def forget_tombstones(self, identifiers: Sequence[int]) -> None:
+        """Forget tombstones whose directories are gone."""
+        ...
+
+    def keep_names(self, layer: Layer, names: Names) -> None:
+        """Record what the names in a layer say, in place of what was recorded before."""
+        ...
+
+    def keep_source_path(self, source: str, path: str) -> None:
+        """Record where the links of a source's layers lead to."""
+        ...
+
+
+class Store(Protocol):
+    """Keeps the records. Every method may be called by any number of threads at once.
+
+    Failures of the medium (full disk, read-only file system, out of memory) are raised as
+    ``ResourceExhaustedError`` and leave everything as it was.
+    """
+
+    def read(self, operation: Callable[[Records], T]) -> T:
+        """Run a reading operation on one consistent state; it never waits for a writer.
+
+        Args:
+            operation: reads, and has no other effect.
+
+        Returns:
+            What the operation returned.
+        """
+        ...
+
+    def write(self, operation: Callable[[Transaction], T]) -> T:
+        """Run a changing operation and return once its changes would survive a power cut.
+
+        Operations of callers that wait at the same time may share one sync of the disk. An
+        operation that raises changes nothing, and what it raised is raised here.
+
+        Args:
+            operation: has no effect outside its transaction and may run twice.
+
+        Returns:
+            What the operation returned.
+        """
+        ...
+
+    def new_identifier(self) -> int:
+        """Give an identifier that was never given before, not even by an earlier process.
+
+        Returns:
+            A number from 1 up; gaps are normal.
+        """
+        ...
+
+    def raise_identifiers(self, above: int) -> None:
+        """Make every identifier given from now on greater than ``above``."""
+        ...

@@ -1,0 +1,1 @@
+"""The ten operations of a snapshotter, and the upkeep around them."""

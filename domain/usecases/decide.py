@@ -1,0 +1,146 @@
+"""Whether a layer that containerd asks for is used from a source."""
+
+from collections.abc import Mapping
+
+from .. import labels as label_rules
+from ..layer import Digest, Hit, Layer, Miss, Names, Reason, chain_id
+from ..mounts import fits
+from ..snapshot import Snapshot, provide
+from .base import Base
+from .context import Context
+
+
+def decide(  # noqa: PLR0911 - whatever speaks against a hit ends it
+    context: Context, base: Base, labels: Mapping[str, str], until: float
+) -> Hit | Miss:
+    """Decide on the layer that the labels of a Prepare ask for.
+
+    Whatever speaks against it makes it a miss, and the pull goes on as if there were no source.
+
+    Args:
+        context: the ports.
+        base: what the layer would stand on.
+        labels: checked labels, the target among them.
+        until: deadline for look-ups on the monotonic clock, seconds.
+
+    Returns:
+        The hit, ready to be recorded; or the miss with its reason.
+    """
+    asked = _asked(labels)
+    if isinstance(asked, Miss):
+        return asked
+    target, digest = asked
+    wrong = contradiction(target, base.parent, None, labels)
+    if wrong:
+        return Miss(Reason.WRONG_CHAIN, wrong)
+    parent_identifier = base.parent.identifier if base.parent else 0
+    provided = context.store.read(lambda r: r.find_remote(parent_identifier, str(target)))
+    if provided is not None and provided.layer is not None:
+        return context.sources.look(provided.layer, until)
+    found = context.sources.find(digest, until)
+    if isinstance(found, Miss):
+        return found
+    source = found.layer.source
+    wrong = contradiction(target, base.parent, found.diff_id, labels)
+    if wrong:
+        return Miss(Reason.WRONG_CHAIN, wrong, source)
+    names = _names(context, found.layer)
+    if isinstance(names, Miss):
+        return names
+    refused = _refused(names)
+    if refused is not None:
+        return Miss(*refused, source)
+    on_top = provide(found.layer, target, base.parent, labels, now=0)
+    if not fits((on_top, *base.chain), context.layout):
+        return Miss(
+            Reason.TOO_LONG,
+            f"with it the chain would have {len(base.chain) + 1} layers, whose mount options do "
+            "not fit",
+            source,
+        )
+    return found
+
+
+def _asked(labels: Mapping[str, str]) -> tuple[Digest, Digest] | Miss:
+    target = Digest.parse(labels[label_rules.TARGET])
+    if target is None:
+        return Miss(
+            Reason.BAD_TARGET, f"label {label_rules.TARGET!r} is not a sha256 digest in lower case"
+        )
+    if label_rules.LAYER_DIGEST not in labels:
+        return Miss(
+            Reason.NO_DIGEST,
+            f"label {label_rules.LAYER_DIGEST!r} is missing: the client must send snapshot "
+            "annotations (CRI: disable_snapshot_annotations = false)",
+        )
+    digest = Digest.parse(labels[label_rules.LAYER_DIGEST])
+    if digest is None:
+        return Miss(
+            Reason.BAD_DIGEST,
+            f"label {label_rules.LAYER_DIGEST!r} is not a sha256 digest in lower case",
+        )
+    return target, digest
+
+
+def contradiction(
+    target: Digest,
+    parent: Snapshot | None,
+    published: Digest | None,
+    labels: Mapping[str, str],
+) -> str:
+    """Find out whether what is known of a layer contradicts the chain ID that was asked for.
+
+    A containerd that unpacks in parallel (2.2, 2.3) asks without a parent for layers that have
+    one; that shows here too.
+
+    Args:
+        target: the chain ID asked for.
+        parent: what the layer would stand on.
+        published: the diff ID that the publisher recorded, if known.
+        labels: may name diff ID and parent chain ID, from containerd 2.3 on.
+
+    Returns:
+        What does not fit, in words; empty if nothing contradicts.
+    """
+    below = parent.chain_id if parent else None
+    claimed = labels.get(label_rules.PARENT_CHAIN_ID, "")
+    if claimed and (parent is None or (below is not None and claimed != str(below))):
+        return f"the parent should be {claimed[:80]!r}, but is {str(below or 'nothing')!r}"
+    named = labels.get(label_rules.DIFF_ID, "")
+    if published is not None and named and named != str(published):
+        return f"the layer's diff ID is {published} where it is published, not {named[:80]!r}"
+    diff_id = published or Digest.parse(named)
+    unknown_parent = parent is not None and below is None
+    if diff_id is None or unknown_parent:
+        return ""
+    gives = chain_id(below, diff_id)
+    if gives == target:
+        return ""
+    return f"diff ID {diff_id} on {str(below or 'nothing')!r} gives chain ID {gives}, not {target}"
+
+
+def _names(context: Context, layer: Layer) -> Names | Miss:
+    known = context.store.read(lambda r: r.names_in(layer))
+    if known is not None:
+        return known
+
+    def keep(names: Names) -> None:
+        context.store.write(lambda t: t.keep_names(layer, names))
+
+    return context.sources.scan(layer, keep)
+
+
+def _refused(names: Names) -> tuple[Reason, str] | None:
+    if names.whiteouts:
+        detail = (
+            f"the layer deletes {names.whiteouts} names of the layers below, "
+            f"{names.example!r} for one, which overlayfs would not see"
+        )
+        return Reason.WHITEOUTS, detail
+    if names.catalogs_below_root:
+        detail = (
+            f"{names.catalogs_below_root} catalog markers lie below the layer's root, "
+            f"{names.example!r} for one, and would be visible"
+        )
+        return Reason.CATALOG_BELOW_ROOT, detail
+    return None

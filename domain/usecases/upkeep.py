@@ -1,0 +1,82 @@
+"""What is done around the operations: at start, and in the background."""
+
+from collections.abc import Mapping
+
+from ..events import OrphansFound, SourceMoved
+from ..ports.store import Records
+from .context import Context
+
+
+def adopt_orphans(context: Context) -> None:
+    """Find directories without a record, before anything is served.
+
+    A crash between making a directory and recording its snapshot leaves one. It becomes a
+    tombstone. An identifier that was never given, on the other hand, shows that the database is
+    older than the directories (it was restored, or replaced); such a directory may hold somebody's
+    data and is left alone, and its identifier is not given again.
+
+    Args:
+        context: the ports.
+    """
+    present = sorted(context.directories.present())
+    if not present:
+        return
+    given_so_far = context.store.new_identifier()
+    unknown = tuple(i for i in present if i >= given_so_far)
+    known = [i for i in present if i < given_so_far]
+    doomed = tuple(context.store.read(lambda r: r.unrecorded(known)))
+    if unknown:
+        context.store.raise_identifiers(unknown[-1])
+    if doomed:
+        context.store.write(lambda t: t.add_tombstones(doomed))
+    if doomed or unknown:
+        context.events.record(OrphansFound(doomed, unknown))
+
+
+def follow_sources(context: Context, paths: Mapping[str, str]) -> None:
+    """Make the links of remote snapshots lead to where their sources are mounted now.
+
+    Args:
+        context: the ports.
+        paths: by name of source, its path as containerd sees it. A source that is not among them
+            keeps its links.
+    """
+    recorded = context.store.read(lambda r: r.source_paths())
+    for source, path in paths.items():
+        before = recorded.get(source)
+        if before == path:
+            continue
+        links = 0
+        if before is not None:
+            links = _link_again(context, source)
+        context.store.write(lambda t, s=source, p=path: t.keep_source_path(s, p))  # type: ignore[misc]
+        if before is not None:
+            context.events.record(SourceMoved(source, before, path, links))
+
+
+def _link_again(context: Context, source: str) -> int:
+    def on_source(records: Records) -> list[tuple[int, str]]:
+        layers = records.remote_layers(source)
+        return [(i, path) for i, layer in layers if (path := context.sources.path(layer))]
+
+    links = context.store.read(on_source)
+    for identifier, path in links:
+        context.directories.link_layer(identifier, path)
+    return len(links)
+
+
+def measure_some(context: Context, limit: int = 10) -> int:
+    """Measure committed snapshots whose usage is not recorded yet.
+
+    Args:
+        context: the ports.
+        limit: how many at most.
+
+    Returns:
+        How many were measured; fewer than ``limit`` means that none is left.
+    """
+    unmeasured = context.store.read(lambda r: r.unmeasured(limit))
+    for identifier in unmeasured:
+        usage = context.directories.usage(identifier)
+        context.store.write(lambda t, i=identifier, u=usage: t.measure(i, u))  # type: ignore[misc]
+    return len(unmeasured)
