@@ -1,0 +1,1 @@
+"""What stands behind the ports of the domain: database, file system, sources, clock, logs."""

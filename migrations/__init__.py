@@ -1,0 +1,1 @@
+"""The Alembic environment that creates and upgrades the metadata database."""

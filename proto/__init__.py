@@ -1,0 +1,1 @@
+"""The gRPC interfaces that are served and used: sources and, beside them, generated code."""

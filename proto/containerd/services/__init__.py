@@ -1,0 +1,1 @@
+"""Services that containerd calls or offers."""

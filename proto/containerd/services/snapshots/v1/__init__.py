@@ -1,0 +1,1 @@
+"""The package containerd.services.snapshots.v1."""

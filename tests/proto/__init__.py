@@ -1,0 +1,1 @@
+"""gRPC code for services that only tests call; generated from the .proto files beside it."""
