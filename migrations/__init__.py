@@ -1,1 +1,1 @@
-"""The Alembic environment that creates and upgrades the metadata database."""
+"""Revisions of the database, run by Alembic in a process of their own."""

@@ -1,1 +1,1 @@
-"""One module per revision of the database schema."""
+"""The revisions, oldest first by number."""

@@ -1,0 +1,147 @@
+"""The store in memory: the executable specification of the port."""
+
+import copy
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import attrs
+
+from cvmfs_snapshotter.domain.errors import AlreadyExistsError
+from cvmfs_snapshotter.domain.filters import Pins
+from cvmfs_snapshotter.domain.layer import Layer, Names
+from cvmfs_snapshotter.domain.ports.store import Position, Records, Transaction
+from cvmfs_snapshotter.domain.snapshot import Kind, Snapshot, Usage
+
+T = TypeVar("T")
+
+
+@attrs.define
+class _State:
+    """All records at one moment; implements ``Transaction``."""
+
+    snapshots: dict[int, Snapshot] = attrs.field(factory=dict)
+    buried: set[int] = attrs.field(factory=set)
+    names: dict[Layer, Names] = attrs.field(factory=dict)
+    paths: dict[str, str] = attrs.field(factory=dict)
+
+    def get(self, name: str) -> Snapshot | None:
+        return next((s for s in self.snapshots.values() if s.name == name), None)
+
+    def find_remote(self, parent_identifier: int, target: str) -> Snapshot | None:
+        wanted = (parent_identifier, target)
+        remote = (s for s in self.snapshots.values() if s.remote)
+        return next((s for s in remote if (s.parent_identifier, s.target) == wanted), None)
+
+    def chain(self, identifier: int) -> tuple[Snapshot, ...]:
+        chain: list[Snapshot] = []
+        while identifier:
+            chain.append(self.snapshots[identifier])
+            identifier = chain[-1].parent_identifier
+        return tuple(chain)
+
+    def has_children(self, identifier: int) -> bool:
+        return any(s.parent_identifier == identifier for s in self.snapshots.values())
+
+    def page(self, pins: Pins, after: Position | None, limit: int) -> Sequence[Snapshot]:
+        found = [
+            s
+            for s in self.snapshots.values()
+            if pins.name in {None, s.name}
+            and pins.parent in {None, s.parent}
+            and pins.target in {None, s.target}
+            and (after is None or Position.of(s) > after)
+        ]
+        return sorted(found, key=Position.of)[:limit]
+
+    def unmeasured(self, limit: int) -> Sequence[int]:
+        committed = (s for s in self.snapshots.values() if s.kind is Kind.COMMITTED)
+        return sorted(s.identifier for s in committed if s.usage is None)[:limit]
+
+    def tombstones(self, after: int, limit: int) -> Sequence[int]:
+        return sorted(i for i in self.buried if i > after)[:limit]
+
+    def unrecorded(self, identifiers: Sequence[int]) -> Sequence[int]:
+        return [i for i in identifiers if i not in self.snapshots and i not in self.buried]
+
+    def names_in(self, layer: Layer) -> Names | None:
+        return self.names.get(layer)
+
+    def source_paths(self) -> Mapping[str, str]:
+        return dict(self.paths)
+
+    def remote_layers(self, source: str) -> Sequence[tuple[int, Layer]]:
+        return [
+            (s.identifier, s.layer)
+            for s in self.snapshots.values()
+            if s.layer is not None and s.layer.source == source
+        ]
+
+    def insert(self, snapshot: Snapshot) -> None:
+        self._require_free(snapshot)
+        self.snapshots[snapshot.identifier] = snapshot
+
+    def replace(self, snapshot: Snapshot) -> None:
+        self._require_free(snapshot)
+        self.snapshots[snapshot.identifier] = snapshot
+
+    def _require_free(self, snapshot: Snapshot) -> None:
+        taken = self.get(snapshot.name)
+        if taken is not None and taken.identifier != snapshot.identifier:
+            raise AlreadyExistsError(f"snapshot {snapshot.name!r} exists already")
+
+    def bury(self, identifier: int) -> None:
+        del self.snapshots[identifier]
+        self.buried.add(identifier)
+
+    def measure(self, identifier: int, usage: Usage) -> None:
+        snapshot = self.snapshots.get(identifier)
+        if snapshot is not None:
+            self.snapshots[identifier] = attrs.evolve(snapshot, usage=usage)
+
+    def add_tombstones(self, identifiers: Sequence[int]) -> None:
+        self.buried.update(identifiers)
+
+    def forget_tombstones(self, identifiers: Sequence[int]) -> None:
+        self.buried.difference_update(identifiers)
+
+    def keep_names(self, layer: Layer, names: Names) -> None:
+        self.names[layer] = names
+
+    def keep_source_path(self, source: str, path: str) -> None:
+        self.paths[source] = path
+
+
+class MemoryStore:
+    """Implements ``Store``; what it keeps is gone with the process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._state = _State()
+        self._next = 1
+
+    def read(self, operation: Callable[[Records], T]) -> T:
+        """See ``Store.read``."""
+        return operation(self._state)
+
+    def write(self, operation: Callable[[Transaction], T]) -> T:
+        """See ``Store.write``."""
+        with self._lock:
+            # Readers keep the state they have; a failing operation leaves only its copy changed.
+            after = _State(
+                *(copy.copy(part) for part in attrs.astuple(self._state, recurse=False))
+            )
+            result = operation(after)
+            self._state = after
+            return result
+
+    def new_identifier(self) -> int:
+        """See ``Store.new_identifier``."""
+        with self._lock:
+            self._next += 1
+            return self._next - 1
+
+    def raise_identifiers(self, above: int) -> None:
+        """See ``Store.raise_identifiers``."""
+        with self._lock:
+            self._next = max(self._next, above + 1)

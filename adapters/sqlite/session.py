@@ -1,0 +1,164 @@
+"""What an operation reads and changes inside one transaction."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from cvmfs_snapshotter.domain.errors import AlreadyExistsError
+from cvmfs_snapshotter.domain.filters import Pins
+from cvmfs_snapshotter.domain.layer import Digest, Layer, Names
+from cvmfs_snapshotter.domain.ports.store import Position
+from cvmfs_snapshotter.domain.snapshot import Snapshot, Usage
+
+from . import statements
+from .rows import names_of, row_of, snapshot_of, text_of
+
+
+class SqliteRecords:
+    """Implements ``Records`` on a connection in a transaction."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+
+    def _run(self, statement: str, **parameters: object) -> sa.CursorResult[Any]:
+        return self.connection.exec_driver_sql(statement, parameters)
+
+    def _rows(self, statement: str, **parameters: object) -> list[Sequence[Any]]:
+        return [tuple(row) for row in self._run(statement, **parameters)]
+
+    def _one(self, statement: str, **parameters: object) -> Snapshot | None:
+        row = self._run(statement, **parameters).first()
+        return None if row is None else snapshot_of(row)
+
+    def _numbers(self, statement: str, **parameters: object) -> list[int]:
+        return [row[0] for row in self._run(statement, **parameters)]
+
+    def get(self, name: str) -> Snapshot | None:
+        """See ``Records.get``."""
+        return self._one(statements.GET, name=name)
+
+    def find_remote(self, parent_identifier: int, target: str) -> Snapshot | None:
+        """See ``Records.find_remote``."""
+        return self._one(statements.FIND_REMOTE, parent_id=parent_identifier, target=target)
+
+    def chain(self, identifier: int) -> tuple[Snapshot, ...]:
+        """See ``Records.chain``."""
+        if not identifier:
+            return ()
+        return tuple(snapshot_of(row) for row in self._run(statements.CHAIN, id=identifier))
+
+    def has_children(self, identifier: int) -> bool:
+        """See ``Records.has_children``."""
+        return self._run(statements.HAS_CHILDREN, id=identifier).first() is not None
+
+    def page(self, pins: Pins, after: Position | None, limit: int) -> Sequence[Snapshot]:
+        """See ``Records.page``."""
+        wanted: dict[str, object] = {}
+        if pins.parent is not None:
+            parents = self._numbers(statements.IDENTIFIER_OF, name=pins.parent)
+            if pins.parent and not parents:
+                return ()
+            wanted["parent_id"] = parents[0] if pins.parent else 0
+        if pins.target is not None:
+            wanted["target"] = pins.target
+        if pins.name is not None:
+            wanted["name"] = pins.name
+        found: list[Snapshot] = []
+        if after is None or not after.local:
+            found += self._part(wanted, after.identifier if after else 0, limit, local=False)
+        if len(found) < limit:
+            start = after.identifier if after is not None and after.local else 0
+            found += self._part(wanted, start, limit - len(found), local=True)
+        return found
+
+    def _part(
+        self, wanted: Mapping[str, object], after: int, limit: int, *, local: bool
+    ) -> list[Snapshot]:
+        key = (local, "parent_id" in wanted, "target" in wanted, "name" in wanted)
+        rows = self._run(statements.PAGES[key], after=after, limit=limit, **wanted)
+        return [snapshot_of(row) for row in rows]
+
+    def unmeasured(self, limit: int) -> Sequence[int]:
+        """See ``Records.unmeasured``."""
+        return self._numbers(statements.UNMEASURED, limit=limit)
+
+    def tombstones(self, after: int, limit: int) -> Sequence[int]:
+        """See ``Records.tombstones``."""
+        return self._numbers(statements.TOMBSTONES_AFTER, after=after, limit=limit)
+
+    def unrecorded(self, identifiers: Sequence[int]) -> Sequence[int]:
+        """See ``Records.unrecorded``."""
+        recorded = set(self._numbers(statements.RECORDED))
+        return [identifier for identifier in identifiers if identifier not in recorded]
+
+    def names_in(self, layer: Layer) -> Names | None:
+        """See ``Records.names_in``."""
+        row = self._run(statements.NAMES_IN, source=layer.source, digest=layer.digest.hex).first()
+        return None if row is None else names_of(row[0])
+
+    def source_paths(self) -> Mapping[str, str]:
+        """See ``Records.source_paths``."""
+        return {row[0]: row[1] for row in self._rows(statements.SOURCE_PATHS)}
+
+    def remote_layers(self, source: str) -> Sequence[tuple[int, Layer]]:
+        """See ``Records.remote_layers``."""
+        rows = self._rows(statements.REMOTE_LAYERS, source=source)
+        return [(row[0], Layer(source, Digest(row[1]))) for row in rows]
+
+
+class SqliteTransaction(SqliteRecords):
+    """Implements ``Transaction`` on a connection in a transaction."""
+
+    def insert(self, snapshot: Snapshot) -> None:
+        """See ``Transaction.insert``."""
+        self._write_named(statements.INSERT, snapshot, row_of(snapshot))
+
+    def replace(self, snapshot: Snapshot) -> None:
+        """See ``Transaction.replace``."""
+        row = row_of(snapshot)
+        row["identifier"] = row.pop("id")
+        self._write_named(statements.REPLACE, snapshot, row)
+
+    def _write_named(self, statement: str, snapshot: Snapshot, row: dict[str, object]) -> None:
+        try:
+            self.connection.exec_driver_sql(statement, row)
+        except sa.exc.IntegrityError as error:
+            if isinstance(error.orig, sqlite3.IntegrityError) and str(error.orig).endswith(
+                ": snapshots.name"
+            ):
+                raise AlreadyExistsError(f"snapshot {snapshot.name!r} exists already") from error
+            raise
+
+    def bury(self, identifier: int) -> None:
+        """See ``Transaction.bury``."""
+        self._run(statements.DELETE, id=identifier)
+        self._run(statements.ADD_TOMBSTONE, id=identifier)
+
+    def measure(self, identifier: int, usage: Usage) -> None:
+        """See ``Transaction.measure``."""
+        self._run(statements.MEASURE, identifier=identifier, size=usage.size, inodes=usage.inodes)
+
+    def add_tombstones(self, identifiers: Sequence[int]) -> None:
+        """See ``Transaction.add_tombstones``."""
+        for identifier in identifiers:
+            self._run(statements.ADD_TOMBSTONE, id=identifier)
+
+    def forget_tombstones(self, identifiers: Sequence[int]) -> None:
+        """See ``Transaction.forget_tombstones``."""
+        for identifier in identifiers:
+            self._run(statements.FORGET_TOMBSTONE, id=identifier)
+
+    def keep_names(self, layer: Layer, names: Names) -> None:
+        """See ``Transaction.keep_names``."""
+        self._run(
+            statements.KEEP_NAMES,
+            source=layer.source,
+            digest=layer.digest.hex,
+            names=text_of(names),
+        )
+
+    def keep_source_path(self, source: str, path: str) -> None:
+        """See ``Transaction.keep_source_path``."""
+        self._run(statements.KEEP_PATH, name=source, path=path)

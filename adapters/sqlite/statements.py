@@ -1,0 +1,142 @@
+"""Every statement, built with SQLAlchemy and compiled once.
+
+Compiling a statement costs more than running it, so the text is kept and given to the driver.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+
+from .tables import IDENTIFIERS, LAYERS, SNAPSHOTS, SOURCES, TOMBSTONES
+
+_DIALECT = sqlite.dialect(paramstyle="named")
+_PARENT = SNAPSHOTS.alias("parent")
+_S = SNAPSHOTS.c
+# Written out: a value would become a parameter of its own.
+_NONE: sa.ColumnElement[int] = sa.literal_column("0")
+_ONE: sa.ColumnElement[int] = sa.literal_column("1")
+_PARENT_NAME = sa.func.coalesce(_PARENT.c.name, sa.literal_column("''")).label("parent")
+
+
+def _text(statement: sa.sql.ClauseElement) -> str:
+    return str(statement.compile(dialect=_DIALECT))
+
+
+def _p(name: str) -> sa.BindParameter[Any]:
+    return sa.bindparam(name)
+
+
+def _snapshots(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    joined = SNAPSHOTS.outerjoin(_PARENT, _PARENT.c.id == _S.parent_id)
+    return sa.select(*_S, _PARENT_NAME).select_from(joined).where(*where)
+
+
+GET = _text(_snapshots(_S.name == _p("name")))
+FIND_REMOTE = _text(
+    _snapshots(_S.parent_id == _p("parent_id"), _S.target == _p("target"), _S.digest.is_not(None))
+)
+
+
+def _chain() -> str:
+    below = sa.select(_S.id, _S.parent_id, sa.literal_column("0").label("depth")).where(
+        _S.id == _p("id")
+    )
+    chain = below.cte("chain", recursive=True)
+    further = SNAPSHOTS.alias("further")
+    chain = chain.union_all(
+        sa.select(further.c.id, further.c.parent_id, chain.c.depth + sa.literal_column("1")).where(
+            further.c.id == chain.c.parent_id
+        )
+    )
+    joined = chain.join(SNAPSHOTS, _S.id == chain.c.id).outerjoin(
+        _PARENT, _PARENT.c.id == _S.parent_id
+    )
+    return _text(sa.select(*_S, _PARENT_NAME).select_from(joined).order_by(chain.c.depth))
+
+
+CHAIN = _chain()
+HAS_CHILDREN = _text(sa.select(_ONE).where(_S.parent_id == _p("id")).limit(_ONE).offset(_NONE))
+IDENTIFIER_OF = _text(sa.select(_S.id).where(_S.name == _p("name")))
+
+
+def page(*, local: bool, parent: bool, target: bool, name: bool) -> str:
+    """Give the statement for one page of a listing: of local or of remote snapshots.
+
+    Args:
+        local: which of the two.
+        parent: whether the number of the parent is given as ``parent_id``.
+        target: whether the target is given as ``target``.
+        name: whether the name is given as ``name``.
+    """
+    statement = _snapshots(_S.digest.is_(None) if local else _S.digest.is_not(None))
+    statement = statement.where(_S.id > _p("after"))
+    if parent:
+        statement = statement.where(_S.parent_id == _p("parent_id"))
+    if target:
+        statement = statement.where(_S.target == _p("target"))
+    if name:
+        statement = statement.where(_S.name == _p("name"))
+    return _text(statement.order_by(_S.id).limit(_p("limit")).offset(_NONE))
+
+
+PAGES = {
+    (local, parent, target, name): page(local=local, parent=parent, target=target, name=name)
+    for local in (False, True)
+    for parent in (False, True)
+    for target in (False, True)
+    for name in (False, True)
+}
+UNMEASURED = _text(
+    sa.select(_S.id)
+    .where(_S.size.is_(None), _S.kind == sa.literal_column("'committed'"))
+    .order_by(_S.id)
+    .limit(_p("limit"))
+    .offset(_NONE)
+)
+TOMBSTONES_AFTER = _text(
+    sa.select(TOMBSTONES.c.id)
+    .where(TOMBSTONES.c.id > _p("after"))
+    .order_by(TOMBSTONES.c.id)
+    .limit(_p("limit"))
+    .offset(_NONE)
+)
+RECORDED = _text(sa.union_all(sa.select(_S.id), sa.select(TOMBSTONES.c.id)))
+NAMES_IN = _text(
+    sa.select(LAYERS.c.names).where(
+        LAYERS.c.source == _p("source"), LAYERS.c.digest == _p("digest")
+    )
+)
+SOURCE_PATHS = _text(sa.select(SOURCES.c.name, SOURCES.c.path))
+REMOTE_LAYERS = _text(sa.select(_S.id, _S.digest).where(_S.source == _p("source")))
+
+INSERT = _text(sa.insert(SNAPSHOTS))
+REPLACE = _text(
+    sa.update(SNAPSHOTS)
+    .where(_S.id == _p("identifier"))
+    .values({column.name: _p(column.name) for column in _S if column.name != "id"})
+)
+DELETE = _text(sa.delete(SNAPSHOTS).where(_S.id == _p("id")))
+ADD_TOMBSTONE = _text(sqlite.insert(TOMBSTONES).on_conflict_do_nothing())
+FORGET_TOMBSTONE = _text(sa.delete(TOMBSTONES).where(TOMBSTONES.c.id == _p("id")))
+MEASURE = _text(
+    sa.update(SNAPSHOTS)
+    .where(_S.id == _p("identifier"), _S.kind == sa.literal_column("'committed'"))
+    .values(size=_p("size"), inodes=_p("inodes"))
+)
+_KEEP_NAMES = sqlite.insert(LAYERS)
+KEEP_NAMES = _text(
+    _KEEP_NAMES.on_conflict_do_update(
+        index_elements=["source", "digest"], set_={"names": _KEEP_NAMES.excluded.names}
+    )
+)
+_KEEP_PATH = sqlite.insert(SOURCES)
+KEEP_PATH = _text(
+    _KEEP_PATH.on_conflict_do_update(
+        index_elements=["name"], set_={"path": _KEEP_PATH.excluded.path}
+    )
+)
+NEXT_IDENTIFIER = _text(sa.select(IDENTIFIERS.c.next))
+RAISE_IDENTIFIERS = _text(
+    sa.update(IDENTIFIERS).where(IDENTIFIERS.c.next < _p("to")).values(next=_p("to"))
+)

@@ -1,0 +1,87 @@
+"""The tables, as the newest revision in ``migrations`` makes them."""
+
+import sqlalchemy as sa
+
+METADATA = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+SNAPSHOTS = sa.Table(
+    "snapshots",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    # 0 for none: SQLite's unique indexes take NULLs for different from one another.
+    sa.Column("parent_id", sa.Integer, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Integer, nullable=False),
+    sa.Column("updated_at", sa.Integer, nullable=False),
+    sa.Column("labels", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("source", sa.Text),
+    sa.Column("digest", sa.Text),
+    sa.Column("size", sa.Integer),
+    sa.Column("inodes", sa.Integer),
+    sa.CheckConstraint("kind IN ('view', 'active', 'committed')", name="kind"),
+    sa.CheckConstraint("(source IS NULL) = (digest IS NULL)", name="layer"),
+    sa.CheckConstraint("(size IS NULL) = (inodes IS NULL)", name="usage"),
+    sa.CheckConstraint("digest IS NULL OR kind = 'committed'", name="remote"),
+)
+sa.Index("ix_snapshots_parent_id_target", SNAPSHOTS.c.parent_id, SNAPSHOTS.c.target)
+sa.Index(
+    "uq_snapshots_remote",
+    SNAPSHOTS.c.parent_id,
+    SNAPSHOTS.c.target,
+    unique=True,
+    sqlite_where=SNAPSHOTS.c.digest.is_not(None),
+)
+sa.Index(
+    "ix_snapshots_source",
+    SNAPSHOTS.c.source,
+    sqlite_where=SNAPSHOTS.c.source.is_not(None),
+)
+sa.Index(
+    "ix_snapshots_target",
+    SNAPSHOTS.c.target,
+    sqlite_where=SNAPSHOTS.c.target != "",
+)
+sa.Index(
+    "ix_snapshots_unmeasured",
+    SNAPSHOTS.c.id,
+    sqlite_where=sa.and_(SNAPSHOTS.c.size.is_(None), SNAPSHOTS.c.kind == "committed"),
+)
+
+TOMBSTONES = sa.Table(
+    "tombstones",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+)
+
+# One row: a table that is rebuilt by a migration loses what AUTOINCREMENT remembers.
+IDENTIFIERS = sa.Table(
+    "identifiers",
+    METADATA,
+    sa.Column("one", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("next", sa.Integer, nullable=False),
+    sa.CheckConstraint("one = 1", name="one"),
+)
+
+LAYERS = sa.Table(
+    "layers",
+    METADATA,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("names", sa.Text, nullable=False),
+)
+
+SOURCES = sa.Table(
+    "sources",
+    METADATA,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("path", sa.Text, nullable=False),
+)

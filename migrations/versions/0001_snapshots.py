@@ -1,0 +1,90 @@
+"""Snapshots, tombstones, identifiers, names in layers, paths of sources.
+
+Revision ID: 0001
+Revises:
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make the first tables."""
+    op.create_table(
+        "snapshots",
+        sa.Column("id", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("parent_id", sa.Integer, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("created_at", sa.Integer, nullable=False),
+        sa.Column("updated_at", sa.Integer, nullable=False),
+        sa.Column("labels", sa.Text, nullable=False),
+        sa.Column("target", sa.Text, nullable=False),
+        sa.Column("source", sa.Text),
+        sa.Column("digest", sa.Text),
+        sa.Column("size", sa.Integer),
+        sa.Column("inodes", sa.Integer),
+        sa.CheckConstraint("kind IN ('view', 'active', 'committed')", op.f("ck_snapshots_kind")),
+        sa.CheckConstraint("(source IS NULL) = (digest IS NULL)", op.f("ck_snapshots_layer")),
+        sa.CheckConstraint("(size IS NULL) = (inodes IS NULL)", op.f("ck_snapshots_usage")),
+        sa.CheckConstraint("digest IS NULL OR kind = 'committed'", op.f("ck_snapshots_remote")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_snapshots")),
+        sa.UniqueConstraint("name", name=op.f("uq_snapshots_name")),
+    )
+    op.create_index(op.f("ix_snapshots_parent_id_target"), "snapshots", ["parent_id", "target"])
+    op.create_index(
+        "ix_snapshots_target", "snapshots", ["target"], sqlite_where=sa.text("target != ''")
+    )
+    op.create_index(
+        "uq_snapshots_remote",
+        "snapshots",
+        ["parent_id", "target"],
+        unique=True,
+        sqlite_where=sa.text("digest IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_snapshots_source", "snapshots", ["source"], sqlite_where=sa.text("source IS NOT NULL")
+    )
+    op.create_index(
+        "ix_snapshots_unmeasured",
+        "snapshots",
+        ["id"],
+        sqlite_where=sa.text("size IS NULL AND kind = 'committed'"),
+    )
+    op.create_table(
+        "tombstones",
+        sa.Column("id", sa.Integer, autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tombstones")),
+    )
+    op.create_table(
+        "identifiers",
+        sa.Column("one", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("next", sa.Integer, nullable=False),
+        sa.CheckConstraint("one = 1", op.f("ck_identifiers_one")),
+        sa.PrimaryKeyConstraint("one", name=op.f("pk_identifiers")),
+    )
+    op.execute("INSERT INTO identifiers (one, next) VALUES (1, 1)")
+    op.create_table(
+        "layers",
+        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("digest", sa.Text, nullable=False),
+        sa.Column("names", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("source", "digest", name=op.f("pk_layers")),
+    )
+    op.create_table(
+        "sources",
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("path", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_sources")),
+    )
+
+
+def downgrade() -> None:
+    """Drop everything."""
+    for table in ("sources", "layers", "identifiers", "tombstones", "snapshots"):
+        op.drop_table(table)
