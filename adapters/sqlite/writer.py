@@ -29,7 +29,7 @@ class _Call(Generic[T]):
         self.error = None
         try:
             self._results = [self.operation(transaction)]
-        except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
+        except BaseException as error:  # noqa: BLE001 - it belongs to the caller's thread, not to this
             self.error = error
 
     def raise_trouble(self) -> None:

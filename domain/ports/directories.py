@@ -21,6 +21,9 @@ class Directories(Protocol):
             identifier: of the new snapshot; nothing of that number is there yet.
             owner: user and group ID of the root of the files; or the identifier of the local
                 snapshot whose owner it takes. The mode is 0755, as containerd's is.
+
+        Raises:
+            FailedPreconditionError: the files of that other snapshot are gone.
         """
         ...
 

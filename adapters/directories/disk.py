@@ -1,0 +1,142 @@
+"""The directories under the root.
+
+======================================  =====  ====================================
+``snapshots/<id>/fs``                   0755   the files of a local snapshot
+``snapshots/<id>/work``                 0711   beside those of an active one, for overlayfs
+``companions/shared``                   0755   hides catalog markers
+``l/<id>``                                     link: ``../snapshots/<id>/fs``, or a remote layer
+``l/s``                                        link: ``../companions/shared``
+======================================  =====  ====================================
+
+Everything else is 0700: whoever mounts an overlay looks its lower directories up, not the
+container that uses it. The modes are those of containerd's own overlayfs snapshotter
+(``plugins/snapshots/overlay/overlay.go``, ``prepareDirectory``).
+"""
+
+from collections.abc import Collection
+from contextlib import ExitStack
+from pathlib import Path
+
+from cvmfs_snapshotter.domain.errors import FailedPreconditionError
+from cvmfs_snapshotter.domain.snapshot import Usage
+
+from .hider import NAME as HIDER
+from .hider import OLD, make_hider
+from .links import NEW, replace_link
+from .measuring import measure
+from .medium import medium
+from .modes import make_directory
+from .removal import remove_tree
+
+_PRIVATE = 0o700
+_FILES = 0o755
+_WORK = 0o711
+
+
+class DiskDirectories:
+    """Implements ``Directories``; any number of threads may call it at once."""
+
+    def __init__(self, root: str) -> None:
+        """Take the root directory; ``prepare`` comes before all else.
+
+        Args:
+            root: its path, see ``require_plain_path``.
+        """
+        self._root = Path(root)
+        self._snapshots = self._root / "snapshots"
+        self._companions = self._root / "companions"
+        self._links = self._root / "l"
+
+    def prepare(self) -> None:
+        """Make what is missing below the root, and delete what a crash left half made.
+
+        Raises:
+            ResourceExhaustedError: that failed.
+        """
+        for directory in (self._root, self._snapshots, self._companions, self._links):
+            with medium(directory, "made"):
+                directory.mkdir(_PRIVATE, parents=True, exist_ok=True)
+                directory.chmod(_PRIVATE)
+        for directory in (self._companions, self._links):
+            with medium(directory, "cleared of what a crash left"):
+                for inside in directory.iterdir():
+                    if inside.name.startswith((NEW, OLD)):
+                        remove_tree(directory, inside.name)
+        with medium(self._companions / HIDER, "made"):
+            make_hider(self._companions)
+        with medium(self._links / "s", "made"):
+            replace_link(self._links / "s", f"../companions/{HIDER}")
+
+    def create_active(self, identifier: int, owner: tuple[int, int] | int) -> None:
+        """See ``Directories.create_active``."""
+        owner = self._owner_of(owner) if isinstance(owner, int) else owner
+        path = self._directory(identifier)
+        with medium(path, "made"), ExitStack() as undo:
+            self._create(path, owner, undo)
+            make_directory(path / "work", _WORK)
+            undo.callback((path / "work").rmdir)
+            self._link(identifier).symlink_to(f"../snapshots/{identifier}/fs")
+            undo.pop_all()
+
+    def create_empty(self, identifier: int) -> None:
+        """See ``Directories.create_empty``."""
+        path = self._directory(identifier)
+        with medium(path, "made"), ExitStack() as undo:
+            self._create(path, (0, 0), undo)
+            undo.pop_all()
+
+    @staticmethod
+    def _create(path: Path, owner: tuple[int, int], undo: ExitStack) -> None:
+        make_directory(path, _PRIVATE)
+        undo.callback(path.rmdir)
+        make_directory(path / "fs", _FILES, owner)
+        undo.callback((path / "fs").rmdir)
+
+    def _owner_of(self, identifier: int) -> tuple[int, int]:
+        path = self._directory(identifier) / "fs"
+        with medium(path, "read"):
+            try:
+                about = path.lstat()
+            except FileNotFoundError as error:
+                raise FailedPreconditionError(
+                    f"the files of parent snapshot {identifier} are gone: {path} does not exist; "
+                    "delete the image and pull it again"
+                ) from error
+        return about.st_uid, about.st_gid
+
+    def link_layer(self, identifier: int, path: str) -> None:
+        """See ``Directories.link_layer``."""
+        with medium(self._link(identifier), "made"):
+            replace_link(self._link(identifier), path)
+
+    def remove(self, identifier: int) -> None:
+        """See ``Directories.remove``."""
+        with medium(self._directory(identifier), "deleted"):
+            remove_tree(self._snapshots, str(identifier))
+        with medium(self._link(identifier), "deleted"):
+            self._link(identifier).unlink(missing_ok=True)
+
+    def usage(self, identifier: int) -> Usage:
+        """See ``Directories.usage``."""
+        path = self._directory(identifier)
+        with medium(path, "measured"):
+            return measure(path, "fs")
+
+    def present(self) -> Collection[int]:
+        """See ``Directories.present``."""
+        found: set[int] = set()
+        for directory in (self._snapshots, self._links):
+            with medium(directory, "read"):
+                names = [inside.name for inside in directory.iterdir()]
+            found |= {int(name) for name in names if _is_identifier(name)}
+        return found
+
+    def _directory(self, identifier: int) -> Path:
+        return self._snapshots / str(identifier)
+
+    def _link(self, identifier: int) -> Path:
+        return self._links / str(identifier)
+
+
+def _is_identifier(name: str) -> bool:
+    return name.isascii() and name.isdecimal() and not name.startswith("0")

@@ -1,0 +1,149 @@
+"""The configured sources, behind the domain's port."""
+
+from collections.abc import Callable, Sequence
+
+from cvmfs_snapshotter.domain.layer import Digest, Hit, Layer, Miss, Names, Reason, Trouble
+from cvmfs_snapshotter.domain.ports.clock import Clock
+
+from .answers import diff_id_in, miss_in, names_in, place_in
+from .prober import Message, Prober
+from .settings import SourceSettings, below_root
+
+_TOO_LATE = "the time for look-ups was used up before"
+
+
+class Sources:
+    """Implements ``LayerSources``; every touch of a source happens in a probe process."""
+
+    def __init__(
+        self,
+        settings: Sequence[SourceSettings],
+        prober: Prober,
+        clock: Clock,
+        warn: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Take the sources in the order in which they are asked.
+
+        Args:
+            settings: the sources; their names differ.
+            prober: puts requests to the probe processes.
+            clock: gives the time for deadlines.
+            warn: called with what the operator should know, a sentence; does not raise.
+        """
+        self._warn = warn
+        self._settings = {source.name: source for source in settings}
+        self._prober = prober
+        self._clock = clock
+        self._unproven: set[str] = set()
+
+    @property
+    def patience(self) -> float:
+        """Seconds that one request may spend on look-ups altogether: the longest deadline."""
+        return max((source.lookup_deadline for source in self._settings.values()), default=0.0)
+
+    def find(self, digest: Digest, until: float) -> Hit | Miss:
+        """See ``LayerSources.find``."""
+        misses: list[Miss] = []
+        for source in self._settings.values():
+            outcome = self._look(source, digest, until)
+            if isinstance(outcome, Hit):
+                return outcome
+            misses.append(outcome)
+        if not misses:
+            return Miss(Reason.NO_SOURCE, "no source is configured")
+        return next((miss for miss in misses if miss.reason is not Reason.ABSENT), misses[0])
+
+    def look(self, layer: Layer, until: float) -> Hit | Miss:
+        """See ``LayerSources.look``."""
+        source = self._settings.get(layer.source)
+        if source is None:
+            return Miss(Reason.NO_SOURCE, "the source is not configured any more", layer.source)
+        return self._look(source, layer.digest, until)
+
+    def _look(self, source: SourceSettings, digest: Digest, until: float) -> Hit | Miss:
+        seconds = min(until - self._clock.monotonic(), source.lookup_deadline)
+        if seconds <= 0:
+            return Miss(Reason.SLOW, f"{_TOO_LATE} this source was asked", source.name)
+        request = {"do": "look", "source": source.request, "layer": digest.hex}
+        answer = self._prober.ask(request, seconds)
+        miss = miss_in(answer, source.name)
+        if miss is not None:
+            return miss
+        if answer.get("proven") is not True:
+            self._warn_unproven(source)
+        return Hit(Layer(source.name, digest), diff_id_in(answer))
+
+    def _warn_unproven(self, source: SourceSettings) -> None:
+        if source.name not in self._unproven:
+            self._unproven.add(source.name)
+            self._warn(
+                f"source {source.name!r}: its client does not let user.fqrn be read; that "
+                f"{source.path} is repository {source.repository!r} is assumed, because a CVMFS "
+                "client has mounted it"
+            )
+
+    def check(self, layers: Sequence[Layer], until: float) -> Trouble | None:
+        """See ``LayerSources.check``."""
+        distinct = list(dict.fromkeys(layers))
+        if not distinct:
+            return None
+        for layer in distinct:
+            if layer.source not in self._settings:
+                detail = f"source {layer.source!r} is not configured any more"
+                return self._trouble(layer, Reason.NO_SOURCE, detail)
+        seconds = until - self._clock.monotonic()
+        if seconds <= 0:
+            return self._trouble(distinct[0], Reason.SLOW, f"{_TOO_LATE} it was asked for")
+        answer = self._prober.ask(self._check_request(distinct), seconds)
+        miss = miss_in(answer, "")
+        if miss is None:
+            return None
+        return self._trouble(distinct[place_in(answer, len(distinct))], miss.reason, miss.detail)
+
+    def _check_request(self, layers: Sequence[Layer]) -> Message:
+        names = list(dict.fromkeys(layer.source for layer in layers))
+        return {
+            "do": "check",
+            "sources": [self._settings[name].request for name in names],
+            "layers": [[names.index(layer.source), layer.digest.hex] for layer in layers],
+        }
+
+    def _trouble(self, layer: Layer, reason: Reason, detail: str) -> Trouble:
+        return Trouble(layer, self.path(layer) or below_root(layer.digest), reason, detail)
+
+    def scan(self, layer: Layer, keep: Callable[[Names], None]) -> Names | Miss:
+        """See ``LayerSources.scan``."""
+        source = self._settings.get(layer.source)
+        if source is None:
+            return Miss(Reason.NO_SOURCE, "the source is not configured any more", layer.source)
+
+        def finished(answer: Message) -> None:
+            names = names_in(answer)
+            if names is not None:
+                self._keep(keep, layer, names)
+
+        answer = self._prober.follow(
+            f"{layer.source} {layer.digest}",
+            {"do": "scan", "source": source.request, "layer": layer.digest.hex},
+            finished,
+            source.lookup_deadline,
+            source.scan_deadline,
+        )
+        miss = miss_in(answer, source.name)
+        if miss is not None:
+            return miss
+        return names_in(answer) or Miss(Reason.FAILED, "the scan gave no result", source.name)
+
+    def _keep(self, keep: Callable[[Names], None], layer: Layer, names: Names) -> None:
+        try:
+            keep(names)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the result is good all the same
+            self._warn(
+                f"what the names in layer {layer.digest} say could not be recorded, so that it "
+                f"will be scanned again: {error}"
+            )
+
+    def path(self, layer: Layer) -> str | None:
+        """See ``LayerSources.path``."""
+        source = self._settings.get(layer.source)
+        return None if source is None else source.layer_path(layer.digest)

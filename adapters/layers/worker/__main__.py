@@ -1,0 +1,143 @@
+"""The worker: reads requests from standard input and answers on standard output, line by line.
+
+======  ==================================  ==================================================
+``do``  beside it                           answer
+======  ==================================  ==================================================
+look    ``source``, ``layer``               ``diff_id`` (null if none is recorded), ``proven``
+check   ``sources``, ``layers`` (pairs of   ``proven``; if one is out of reach, ``at``, its
+        index of source, and layer)         place in ``layers``, with ``reason`` and ``detail``
+scan    ``source``, ``layer``               see ``scanning.Scan``
+======  ==================================  ==================================================
+
+A source is ``root`` and ``repository``, which is null for a plain directory. A layer is the
+digits of its digest. ``proven`` tells whether each source's repository said its own name. A
+request that fails is answered with ``reason`` (a value of ``domain.layer.Reason``) and ``detail``.
+"""
+
+import json
+import os
+import resource
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+from .identity import require_alive, require_repository
+from .metadata import diff_id
+from .misses import FAILED, MissError
+from .opening import layer_directory, source_root
+from .scanning import MAX_DEPTH, Scan
+
+Report = Callable[[dict[str, object]], None]
+
+MEMORY_BYTES = 1 << 30
+"""Address space of a worker: a directory of millions of names must not use up the node's."""
+
+
+def look(request: dict[str, Any], _: Report) -> dict[str, object]:
+    """Look one layer up; see the table above."""
+    source, digits = request["source"], request["layer"]
+    path = source["root"]
+    with source_root(path) as root:
+        proven = _require_source(source, root)
+        with layer_directory(root, path, digits) as layer:
+            layer.list_first()
+            # Once more for the files themselves: something else could be mounted further down.
+            if source["repository"] is not None:
+                require_repository(layer.files, layer.path, source["repository"])
+            return {"diff_id": diff_id(layer, digits), "proven": proven}
+
+
+def check(request: dict[str, Any], report: Report) -> dict[str, object]:
+    """Open and list layers of any sources; see the table above."""
+    proven = True
+    roots: dict[int, int] = {}
+    with ExitStack() as opened:
+        for at, (number, digits) in enumerate(request["layers"]):
+            report({"at": at})
+            source = request["sources"][number]
+            try:
+                if number not in roots:
+                    roots[number] = opened.enter_context(source_root(source["root"]))
+                    proven &= _require_source(source, roots[number])
+                with layer_directory(roots[number], source["root"], digits) as layer:
+                    layer.list_first()
+            except MissError as miss:
+                return {"proven": proven, "at": at, "reason": miss.reason, "detail": miss.detail}
+    return {"proven": proven}
+
+
+def scan(request: dict[str, Any], report: Report) -> dict[str, object]:
+    """Count the names in a layer; see ``scanning.Scan``."""
+    source = request["source"]
+    path = source["root"]
+    with source_root(path) as root:
+        _require_source(source, root)
+        with layer_directory(root, path, request["layer"]) as layer:
+            return Scan(report).run(layer.files, layer.path)
+
+
+def _require_source(source: dict[str, Any], root: int) -> bool:
+    if source["repository"] is None:
+        require_alive(root, source["root"])
+        return True
+    return require_repository(root, source["root"], source["repository"])
+
+
+_OPERATIONS = {"look": look, "check": check, "scan": scan}
+
+
+def answer(request: dict[str, Any], report: Report) -> dict[str, object]:
+    """Carry a request out.
+
+    Args:
+        request: see the table above.
+        report: called with signs of progress.
+
+    Returns:
+        The answer; whatever goes wrong is one too.
+    """
+    try:
+        return _OPERATIONS[request["do"]](request, report)
+    except MissError as miss:
+        return {"reason": miss.reason, "detail": miss.detail}
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one bad request must not cost the process
+        return {"reason": FAILED, "detail": f"the probe itself failed: {type(error).__name__}"}
+
+
+def main() -> None:
+    """Serve until standard input ends, which is when the daemon does."""
+    _limit()
+    for line in sys.stdin.buffer:
+        request = json.loads(line)
+        number = request["id"]
+        _say(number, "answer", answer(request, partial(_say, number, "progress")))
+
+
+def _say(number: object, kind: str, content: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps({"id": number, kind: content}) + "\n")
+    sys.stdout.flush()
+
+
+def _limit() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    if most == resource.RLIM_INFINITY or most > MEMORY_BYTES:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, most))
+    # A scan holds a descriptor for each level.
+    enough, (_, most) = 2 * MAX_DEPTH, resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY or most > enough:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, most))
+    else:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except BrokenPipeError:
+        # The daemon is gone, and with it everybody who could read an error.
+        os._exit(1)

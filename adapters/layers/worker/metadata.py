@@ -1,0 +1,121 @@
+"""What the publisher recorded about a layer: its diff ID.
+
+DUCC writes ``layers.json`` in podman's format: a list of objects of which
+``compressed-diff-digest`` names the layer as it was downloaded, ``diff-digest`` and ``id`` its
+uncompressed tar. It appears in a later transaction than the layer's files.
+"""
+
+import errno
+import json
+import os
+import stat
+
+from .misses import BAD_METADATA, MissError, miss_of
+from .opening import LayerDirectory, is_link, open_directory
+
+MAX_BYTES = 1 << 20
+"""Longest description that is read; real ones have some hundred bytes."""
+
+_SHA256 = "sha256:"
+_HEX = frozenset("0123456789abcdef")
+_SHA256_LENGTH = 64
+
+
+def diff_id(layer: LayerDirectory, digits: str) -> str | None:
+    """Read the diff ID of a layer.
+
+    Args:
+        layer: the layer.
+        digits: the hexadecimal digits of its digest.
+
+    Returns:
+        The hexadecimal digits of its diff ID; None if nothing is recorded.
+
+    Raises:
+        MissError: the record is no such record, or cannot be read.
+    """
+    path = f"{layer.path.rpartition('/')[0]}/.metadata/layers.json"
+    try:
+        directory = open_directory(layer.parent, ".metadata")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _trouble(error, path, layer.parent, ".metadata") from error
+    try:
+        content = _read(directory, path)
+    finally:
+        os.close(directory)
+    return None if content is None else parse(content, digits, path)
+
+
+def _read(directory: int, path: str) -> bytes | None:
+    # A FIFO opened without O_NONBLOCK would wait for its writer.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    try:
+        descriptor = os.open("layers.json", flags, dir_fd=directory)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _trouble(error, path, directory, "layers.json") from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise MissError(BAD_METADATA, f"{path} is not a regular file")
+        return _read_all(descriptor, path)
+    except OSError as error:
+        raise miss_of(error, path) from error
+    finally:
+        os.close(descriptor)
+
+
+def _read_all(descriptor: int, path: str) -> bytes:
+    content = b""
+    while chunk := os.read(descriptor, MAX_BYTES + 1 - len(content)):
+        content += chunk
+        if len(content) > MAX_BYTES:
+            raise MissError(BAD_METADATA, f"{path} is longer than {MAX_BYTES} bytes")
+    return content
+
+
+def _trouble(error: OSError, path: str, parent: int, name: str) -> MissError:
+    if error.errno in {errno.ENOTDIR, errno.ELOOP, errno.ENXIO}:
+        what = "a symbolic link" if is_link(parent, name) else "of another kind"
+        return MissError(BAD_METADATA, f"{path}: {name} is {what}")
+    return miss_of(error, path)
+
+
+def parse(content: bytes, digits: str, path: str) -> str | None:
+    """Find the diff ID of a layer in a description.
+
+    Args:
+        content: the description; it is not trusted to be one.
+        digits: the hexadecimal digits of the layer's digest.
+        path: where it comes from, for messages.
+
+    Returns:
+        The hexadecimal digits of the diff ID.
+
+    Raises:
+        MissError: it says nothing about the layer, or contradicts itself.
+    """
+    try:
+        entries = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise MissError(BAD_METADATA, f"{path} is not JSON") from error
+    if not isinstance(entries, list):
+        raise MissError(BAD_METADATA, f"{path} is not a list")
+    found: set[object] = set()
+    for entry in entries:
+        if isinstance(entry, dict) and entry.get("compressed-diff-digest") == _SHA256 + digits:
+            found |= {_digits(entry[key]) for key in ("diff-digest", "id") if key in entry}
+    if not found:
+        raise MissError(BAD_METADATA, f"{path} names no diff ID for this layer")
+    if len(found) > 1 or None in found:
+        raise MissError(BAD_METADATA, f"{path} names no single diff ID for this layer")
+    return str(found.pop())
+
+
+def _digits(value: object) -> str | None:
+    if not isinstance(value, str):
+        return None
+    digits = value.removeprefix(_SHA256)
+    return digits if len(digits) == _SHA256_LENGTH and _HEX.issuperset(digits) else None

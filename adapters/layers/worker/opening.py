@@ -1,0 +1,148 @@
+"""Directories of a source, opened one by one and never through a symbolic link.
+
+The layout is DUCC's (``ducc/cvmfs/cvmfs.go`` in the CVMFS sources): a layer lies in
+``.layers/<first two digits>/<digest>/layerfs``, its description in ``.metadata`` beside that.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .misses import ABSENT, FAILED, NOT_MOUNTED, MissError, miss_of
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_HEX = frozenset("0123456789abcdef")
+_SHA256_LENGTH = 64
+
+_MISSING = (
+    "there are no layers here",
+    "it is not published",
+    "it is not published",
+    "it is published without files: they are still to come, or their ingestion has failed",
+)
+"""What the absence of each directory on the way to a layer's files means."""
+
+
+@contextmanager
+def source_root(path: str) -> Iterator[int]:
+    """Open the root directory of a source, which may itself be a symbolic link.
+
+    Args:
+        path: its path.
+
+    Yields:
+        A descriptor, closed at the end.
+
+    Raises:
+        MissError: it cannot be opened.
+    """
+    try:
+        root = os.open(path, _DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise MissError(NOT_MOUNTED, miss_of(error, path).detail) from error
+    except OSError as error:
+        raise miss_of(error, path) from error
+    try:
+        yield root
+    finally:
+        os.close(root)
+
+
+class LayerDirectory:
+    """A layer's directories, open.
+
+    Attributes:
+        path: of the files, for messages.
+        files: descriptor of ``layerfs``.
+        parent: descriptor of the directory around it.
+    """
+
+    def __init__(self, path: str, parent: int, files: int) -> None:
+        """Take over the two descriptors."""
+        self.path = path
+        self.parent = parent
+        self.files = files
+
+    def list_first(self) -> None:
+        """Read directory entries of the files, once.
+
+        The kernel may answer ``stat`` and ``open`` from its caches for a minute after a CVMFS
+        client has died; this it asks the client.
+
+        Raises:
+            MissError: that failed.
+        """
+        try:
+            with os.scandir(self.files) as entries:
+                next(entries, None)
+        except OSError as error:
+            raise miss_of(error, self.path) from error
+
+
+@contextmanager
+def layer_directory(root: int, root_path: str, digits: str) -> Iterator[LayerDirectory]:
+    """Open a layer below the root of its source.
+
+    Args:
+        root: descriptor of the source's root, found healthy.
+        root_path: its path, for messages.
+        digits: the 64 hexadecimal digits of the layer's digest.
+
+    Yields:
+        The layer, closed at the end.
+
+    Raises:
+        MissError: it is not there, or cannot be opened.
+    """
+    if len(digits) != _SHA256_LENGTH or not _HEX.issuperset(digits):
+        raise MissError(FAILED, "the digest is not one")
+    opened = [root]
+    path = root_path
+    try:
+        for name, missing in zip(
+            (".layers", digits[:2], digits, "layerfs"), _MISSING, strict=True
+        ):
+            path = f"{path}/{name}"
+            opened.append(_open_below(opened[-1], name, path, missing))
+        yield LayerDirectory(path, opened[-2], opened[-1])
+    finally:
+        for descriptor in opened[1:]:
+            os.close(descriptor)
+
+
+def _open_below(parent: int, name: str, path: str, missing: str) -> int:
+    try:
+        return open_directory(parent, name)
+    except FileNotFoundError as error:
+        raise MissError(ABSENT, f"{path} does not exist: {missing}") from error
+    except OSError as error:
+        if error.errno in {errno.ENOTDIR, errno.ELOOP} and is_link(parent, name):
+            detail = f"{path} is a symbolic link, which is not followed"
+            raise MissError(ABSENT, detail) from error
+        raise miss_of(error, path) from error
+
+
+def open_directory(parent: int, name: str) -> int:
+    """Open a directory inside another.
+
+    Args:
+        parent: descriptor of that one.
+        name: a single name.
+
+    Returns:
+        A descriptor.
+
+    Raises:
+        OSError: it cannot be opened; ENOTDIR or ELOOP if it is a symbolic link.
+    """
+    return os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+
+
+def is_link(parent: int, name: str) -> bool:
+    """Tell whether a name inside a directory is a symbolic link; False if that cannot be told."""
+    try:
+        return stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+"""The log: lines on standard error, and the events of the domain among them."""

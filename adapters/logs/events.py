@@ -1,0 +1,125 @@
+"""The events of the domain as lines of the log."""
+
+import contextlib
+import time
+from collections.abc import Callable
+
+from cvmfs_snapshotter.domain.events import (
+    DirectoryKept,
+    Event,
+    LayerDecided,
+    LayerUnreachable,
+    OrphansFound,
+    SnapshotCommitted,
+    SourceMoved,
+)
+from cvmfs_snapshotter.domain.layer import Hit, Miss, Reason
+
+from .hint import NO_DIGEST_HINT, Seldom
+from .logger import Logger
+
+HINT_SECONDS = 60.0
+"""The hint at the missing label comes at most this often."""
+
+_SHOWN = 20
+
+
+class LogEvents:
+    """Implements ``Events``: one line for each event."""
+
+    def __init__(self, logger: Logger, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Start without any event.
+
+        Args:
+            logger: takes the lines.
+            monotonic: seconds since some moment, never going back.
+        """
+        self._logger = logger
+        self._monotonic = monotonic
+        self._hint = Seldom(HINT_SECONDS)
+
+    def record(self, event: Event) -> None:
+        """Write the line of an event; see ``Events.record``."""
+        try:
+            self._write(event)
+        except Exception:
+            # A request must not fail because its line does.
+            with contextlib.suppress(Exception):
+                self._logger.exception("an event could not be logged", event_type=type(event))
+
+    def _write(self, event: Event) -> None:
+        match event:
+            case LayerDecided():
+                self._decided(event)
+            case LayerUnreachable(key, trouble):
+                self._logger.warning(
+                    "remote layer out of reach",
+                    key=key,
+                    digest=str(trouble.layer.digest),
+                    source=trouble.layer.source,
+                    path=trouble.path,
+                    reason=trouble.reason.value,
+                    detail=trouble.detail,
+                )
+            case SnapshotCommitted(identifier):
+                self._logger.debug("snapshot committed", snapshot=identifier)
+            case DirectoryKept(identifier, cause):
+                self._logger.warning(
+                    "directory of a removed snapshot could not be deleted; the next Cleanup tries "
+                    "again",
+                    snapshot=identifier,
+                    cause=cause,
+                )
+            case OrphansFound(doomed, unknown):
+                self._orphans(doomed, unknown)
+            case SourceMoved(source, before, after, links):
+                self._logger.info(
+                    "source moved", source=source, before=before, after=after, links=links
+                )
+
+    def _decided(self, event: LayerDecided) -> None:
+        outcome = event.outcome
+        hit = isinstance(outcome, Hit)
+        self._logger.log(
+            _level(outcome),
+            "layer decision",
+            **{"remote-snapshot-prepared": "true" if hit else "false"},
+            digest=event.digest,
+            target=event.target,
+            parent=event.parent,
+            key=event.key,
+            outcome="hit" if hit else "miss",
+            reason=(Reason.HIT if isinstance(outcome, Hit) else outcome.reason).value,
+            detail="" if isinstance(outcome, Hit) else outcome.detail,
+            source=outcome.layer.source if isinstance(outcome, Hit) else outcome.source,
+            duration_ms=round(event.seconds * 1000, 3),
+        )
+        if isinstance(outcome, Miss) and outcome.reason is Reason.NO_DIGEST:
+            self._say_switch()
+
+    def _say_switch(self) -> None:
+        if self._hint.now(self._monotonic()):
+            self._logger.warning("layer digests are missing", hint=NO_DIGEST_HINT)
+
+    def _orphans(self, doomed: tuple[int, ...], unknown: tuple[int, ...]) -> None:
+        if doomed:
+            self._logger.info(
+                "directories without a record, left by a crash; the next Cleanup deletes them",
+                count=len(doomed),
+                snapshots=doomed[:_SHOWN],
+            )
+        if unknown:
+            self._logger.error(
+                "directories that this database never gave: it is older than they are; they are "
+                "left alone",
+                count=len(unknown),
+                snapshots=unknown[:_SHOWN],
+            )
+
+
+def _level(outcome: Hit | Miss) -> int:
+    if isinstance(outcome, Hit):
+        return 20
+    if outcome.reason is Reason.WRONG_CHAIN:
+        return 40
+    return 20 if outcome.reason.healthy else 30

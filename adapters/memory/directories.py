@@ -1,0 +1,97 @@
+"""Directories of snapshots, remembered."""
+
+import threading
+from collections.abc import Collection
+
+import attrs
+
+from cvmfs_snapshotter.domain.errors import FailedPreconditionError, ResourceExhaustedError
+from cvmfs_snapshotter.domain.snapshot import Usage
+
+
+@attrs.frozen
+class Directory:
+    """What would be on disk for a local snapshot.
+
+    Attributes:
+        owner: user and group ID of the root of its files.
+        writable: whether it has a work directory.
+    """
+
+    owner: tuple[int, int]
+    writable: bool
+
+
+class MemoryDirectories:
+    """Implements ``Directories``.
+
+    Attributes:
+        directories: by identifier.
+        links: where the link of an identifier leads to.
+        usages: what ``usage`` gives; one inode without a byte for what is not in it.
+        failure: while it is not empty, whatever would write fails with it.
+        busy: identifiers whose directories cannot be removed.
+    """
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.directories: dict[int, Directory] = {}
+        self.links: dict[int, str] = {}
+        self.usages: dict[int, Usage] = {}
+        self.failure = ""
+        self.busy: set[int] = set()
+        self._lock = threading.Lock()
+
+    def create_active(self, identifier: int, owner: tuple[int, int] | int) -> None:
+        """See ``Directories.create_active``."""
+        with self._lock:
+            if isinstance(owner, int):
+                if owner not in self.directories:
+                    raise FailedPreconditionError(f"the files of parent snapshot {owner} are gone")
+                owner = self.directories[owner].owner
+            if identifier in self.links:
+                raise ResourceExhaustedError(f"link {identifier} exists already")
+            self._create(identifier, Directory(owner, writable=True))
+            self.links[identifier] = f"../snapshots/{identifier}/fs"
+
+    def create_empty(self, identifier: int) -> None:
+        """See ``Directories.create_empty``."""
+        with self._lock:
+            self._create(identifier, Directory((0, 0), writable=False))
+
+    def _create(self, identifier: int, directory: Directory) -> None:
+        self._require_medium()
+        if identifier in self.directories:
+            raise ResourceExhaustedError(f"directory {identifier} exists already")
+        self.directories[identifier] = directory
+
+    def link_layer(self, identifier: int, path: str) -> None:
+        """See ``Directories.link_layer``."""
+        with self._lock:
+            self._require_medium()
+            self.links[identifier] = path
+
+    def remove(self, identifier: int) -> None:
+        """See ``Directories.remove``."""
+        with self._lock:
+            self._require_medium()
+            if identifier in self.busy:
+                raise ResourceExhaustedError(f"directory {identifier} is busy")
+            self.directories.pop(identifier, None)
+            self.links.pop(identifier, None)
+
+    def usage(self, identifier: int) -> Usage:
+        """See ``Directories.usage``."""
+        with self._lock:
+            if identifier not in self.directories:
+                return Usage(0, 0)
+            return self.usages.get(identifier, Usage(0, 1))
+
+    def present(self) -> Collection[int]:
+        """See ``Directories.present``."""
+        with self._lock:
+            return {*self.directories, *self.links}
+
+    def _require_medium(self) -> None:
+        if self.failure:
+            raise ResourceExhaustedError(self.failure)

@@ -1,0 +1,135 @@
+"""Sources with layers, remembered."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Sequence
+
+import attrs
+
+from cvmfs_snapshotter.domain.layer import Digest, Hit, Layer, Miss, Names, Reason, Trouble
+
+PLAIN = Names(entries=1, whiteouts=0, catalogs_below_root=0)
+"""What the names in an ordinary layer say."""
+
+
+@attrs.frozen
+class Published:
+    """A layer on a source.
+
+    Attributes:
+        diff_id: what its publisher recorded.
+        names: what its names say.
+    """
+
+    diff_id: Digest | None = None
+    names: Names = PLAIN
+
+
+class MemorySources:
+    """Implements ``LayerSources``.
+
+    Attributes:
+        published: the layers.
+        faults: by source, what is wrong with all of it.
+        unscannable: layers whose scan is not waited for; ``finish_scan`` ends it.
+        hosts: by source, where containerd mounts it.
+        asked: every layer that was looked up or opened, in order.
+        scans: every layer that was read, in order.
+    """
+
+    def __init__(self, names: Iterable[str] = ("unpacked",), patience: float = 5.0) -> None:
+        """Start with sources that are healthy and empty.
+
+        Args:
+            names: of the sources, in the order in which they are asked.
+            patience: see ``LayerSources.patience``.
+        """
+        self.published: dict[Layer, Published] = {}
+        self.faults: dict[str, Reason] = {}
+        self.unscannable: set[Layer] = set()
+        self.hosts = {name: f"/cvmfs/{name}" for name in names}
+        self.asked: list[Layer] = []
+        self.scans: list[Layer] = []
+        self._patience = patience
+        self._waiting: dict[Layer, Callable[[Names], None]] = {}
+        self._lock = threading.Lock()
+
+    def publish(
+        self, source: str, digest: Digest, diff_id: Digest | None = None, names: Names = PLAIN
+    ) -> Layer:
+        """Put a layer on a source."""
+        layer = Layer(source, digest)
+        self.published[layer] = Published(diff_id, names)
+        return layer
+
+    @property
+    def patience(self) -> float:
+        """See ``LayerSources.patience``."""
+        return self._patience
+
+    def find(self, digest: Digest, until: float) -> Hit | Miss:
+        """See ``LayerSources.find``."""
+        misses = []
+        for source in self.hosts:
+            outcome = self.look(Layer(source, digest), until)
+            if isinstance(outcome, Hit):
+                return outcome
+            misses.append(outcome)
+        if not misses:
+            return Miss(Reason.NO_SOURCE, "no source is configured")
+        return next((miss for miss in misses if miss.reason is not Reason.ABSENT), misses[0])
+
+    def look(self, layer: Layer, until: float) -> Hit | Miss:  # noqa: ARG002 - it never waits
+        """See ``LayerSources.look``."""
+        if layer.source not in self.hosts:
+            return Miss(Reason.NO_SOURCE, "the source is not configured", layer.source)
+        self.asked.append(layer)
+        if layer.source in self.faults:
+            fault = self.faults[layer.source]
+            return Miss(fault, f"the source has a fault: {fault.value}", layer.source)
+        if layer not in self.published:
+            return Miss(Reason.ABSENT, "it is not published", layer.source)
+        return Hit(layer, self.published[layer].diff_id)
+
+    def check(self, layers: Sequence[Layer], until: float) -> Trouble | None:
+        """See ``LayerSources.check``."""
+        for layer in dict.fromkeys(layers):
+            outcome = self.look(layer, until)
+            if isinstance(outcome, Miss):
+                return Trouble(layer, self.path(layer) or "", outcome.reason, outcome.detail)
+        return None
+
+    def scan(self, layer: Layer, keep: Callable[[Names], None]) -> Names | Miss:
+        """See ``LayerSources.scan``."""
+        outcome = self.look(layer, 0.0)
+        if isinstance(outcome, Miss):
+            return outcome
+        with self._lock:
+            if layer not in self._waiting:
+                self.scans.append(layer)
+            if layer in self.unscannable:
+                self._waiting.setdefault(layer, keep)
+                return Miss(Reason.SLOW, "it goes on in the background", layer.source)
+        names = self.published[layer].names
+        _hand_over(keep, names)
+        return names
+
+    def finish_scan(self, layer: Layer) -> None:
+        """Let the scan of a layer in ``unscannable`` end, in the background of its caller."""
+        with self._lock:
+            self.unscannable.discard(layer)
+            keep = self._waiting.pop(layer)
+        _hand_over(keep, self.published[layer].names)
+
+    def path(self, layer: Layer) -> str | None:
+        """See ``LayerSources.path``."""
+        if layer.source not in self.hosts:
+            return None
+        digits = layer.digest.hex
+        return f"{self.hosts[layer.source]}/.layers/{digits[:2]}/{digits}/layerfs"
+
+
+def _hand_over(keep: Callable[[Names], None], names: Names) -> None:
+    # The result is good all the same.
+    with contextlib.suppress(Exception):
+        keep(names)

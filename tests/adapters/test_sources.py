@@ -1,0 +1,194 @@
+"""How sources put their requests, and how they read answers that may be anything."""
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from cvmfs_snapshotter.adapters.layers.settings import SourceSettings
+from cvmfs_snapshotter.adapters.layers.sources import Sources
+from cvmfs_snapshotter.adapters.memory import MemoryClock
+from cvmfs_snapshotter.domain.layer import Digest, Hit, Layer, Miss, Names, Reason, Trouble
+
+A, B = Digest("a" * 64), Digest("b" * 64)
+ONE = SourceSettings("one", "cvmfs", "one.example.org", "/cvmfs/one")
+TWO = SourceSettings("two", "directory", "", "/mnt/two", "/host/two", lookup_deadline=9.0)
+FOUND = {"diff_id": None, "proven": True}
+
+
+class Prober:
+    """Answers what it is told to, and remembers what it was asked."""
+
+    def __init__(self, *answers: Mapping[str, object]) -> None:
+        self.answers = list(answers)
+        self.asked: list[Mapping[str, object]] = []
+        self.seconds: list[float] = []
+
+    def ask(self, request: Mapping[str, object], seconds: float) -> Mapping[str, object]:
+        """See ``Prober.ask``."""
+        self.asked.append(request)
+        self.seconds.append(seconds)
+        return self.answers.pop(0)
+
+    def follow(
+        self,
+        key: str,
+        request: Mapping[str, object],
+        finished: Callable[[Mapping[str, object]], None],
+        patience: float,
+        limit: float,
+    ) -> Mapping[str, object]:
+        """See ``Prober.follow``."""
+        self.seconds += [patience, limit]
+        answer = self.ask({**request, "key": key}, patience)
+        finished(answer)
+        return answer
+
+
+@pytest.fixture
+def clock() -> MemoryClock:
+    """Give a clock that stands still."""
+    return MemoryClock()
+
+
+def test_defaults() -> None:
+    """A source is where the daemon sees it, unless it is said where containerd does."""
+    assert ("/cvmfs/one", 5.0, 60.0) == (ONE.host_path, ONE.lookup_deadline, ONE.scan_deadline)
+
+
+def test_requests(clock: MemoryClock) -> None:
+    """A repository is asked for its name, a directory is not; a path is the daemon's own."""
+    prober = Prober({"reason": "absent", "detail": ""}, FOUND)
+    Sources([ONE, TWO], prober, clock).find(A, 5.0)
+
+    assert [
+        {"root": "/cvmfs/one", "repository": "one.example.org"},
+        {"root": "/mnt/two", "repository": None},
+    ] == [request["source"] for request in prober.asked]
+
+
+def test_deadlines(clock: MemoryClock) -> None:
+    """A look-up takes neither longer than its source's limit nor than is left of the request."""
+    prober = Prober({"reason": "absent"}, FOUND, {"reason": "absent"}, FOUND)
+    sources = Sources([ONE, TWO], prober, clock)
+    sources.find(A, 7.0)
+    clock.advance(6.0)
+    sources.find(A, 7.0)
+
+    assert [5.0, 7.0, 1.0, 1.0] == prober.seconds
+    assert 9.0 == sources.patience
+
+
+def test_too_late(clock: MemoryClock) -> None:
+    """When the time is used up, nothing is asked any more."""
+    prober = Prober()
+    sources = Sources([ONE], prober, clock)
+    miss = sources.find(A, 0.0)
+    trouble = sources.check([Layer("one", A)], 0.0)
+
+    assert isinstance(miss, Miss)
+    assert trouble is not None
+    assert (Reason.SLOW, Reason.SLOW) == (miss.reason, trouble.reason)
+    assert [] == prober.asked
+
+
+def test_unproven(clock: MemoryClock) -> None:
+    """A repository that does not say its name is used, with one warning for each source."""
+    warnings: list[str] = []
+    unproven = {"diff_id": None, "proven": False}
+    prober = Prober(unproven, unproven)
+    sources = Sources([ONE], prober, clock, warnings.append)
+
+    assert Hit(Layer("one", A), None) == sources.find(A, 5.0)
+    assert Hit(Layer("one", B), None) == sources.find(B, 5.0)
+    assert 1 == len(warnings)
+    assert "user.fqrn" in warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({"reason": "stale", "detail": "x"}, Miss(Reason.STALE, "x", "one")),
+        ({"reason": "no such reason"}, Miss(Reason.FAILED, "", "one")),
+        ({"reason": 7, "detail": 8}, Miss(Reason.FAILED, "8", "one")),
+        ({"proven": True, "diff_id": "../x"}, Hit(Layer("one", A), None)),
+        ({"proven": True, "diff_id": "b" * 64}, Hit(Layer("one", A), B)),
+    ],
+)
+def test_answers(clock: MemoryClock, answer: Mapping[str, object], expected: Hit | Miss) -> None:
+    """Whatever another process says is read as what it can mean."""
+    assert expected == Sources([ONE], Prober(answer), clock).find(A, 5.0)
+
+
+def test_check_is_one_request(clock: MemoryClock) -> None:
+    """All layers of all sources are checked together, each of them once."""
+    prober = Prober({"proven": True})
+    layers = [Layer("two", A), Layer("one", A), Layer("two", A), Layer("two", B)]
+
+    assert Sources([ONE, TWO], prober, clock).check(layers, 5.0) is None
+    assert [[0, A.hex], [1, A.hex], [0, B.hex]] == prober.asked[0]["layers"]
+    assert [TWO.request, ONE.request] == prober.asked[0]["sources"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "place"),
+    [
+        ({"reason": "absent", "detail": "d", "at": 1}, 1),
+        ({"reason": "slow", "detail": "d", "last": {"at": 1}}, 1),
+        ({"reason": "slow", "detail": "d", "last": {}}, 0),
+        ({"reason": "slow", "detail": "d", "last": {"at": 99}}, 0),
+        ({"reason": "slow", "detail": "d", "last": {"at": "x"}}, 0),
+        ({"reason": "busy", "detail": "d"}, 0),
+    ],
+)
+def test_check_names_the_layer(
+    clock: MemoryClock, answer: Mapping[str, object], place: int
+) -> None:
+    """The layer in trouble is the one that the answer names, or the one where it stopped."""
+    layers = [Layer("two", A), Layer("two", B)]
+    trouble = Sources([TWO], Prober(answer), clock).check(layers, 5.0)
+    digest = layers[place].digest
+
+    assert trouble == Trouble(
+        layers[place],
+        f"/host/two/.layers/{digest.hex[:2]}/{digest.hex}/layerfs",
+        Reason(answer["reason"]),
+        "d",
+    )
+
+
+def test_scan_deadlines(clock: MemoryClock) -> None:
+    """A scan may stand still as long as a look-up may take, and has a limit of its own."""
+    prober = Prober({"entries": 3, "whiteouts": 2, "catalogs_below_root": 1, "example": "e"})
+    kept: list[Names] = []
+
+    assert Names(3, 2, 1, "e") == Sources([TWO], prober, clock).scan(Layer("two", A), kept.append)
+    assert [9.0, 60.0] == prober.seconds[:2]
+    assert [Names(3, 2, 1, "e")] == kept
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{}, {"entries": "3"}, {"entries": 3, "whiteouts": 0, "catalogs_below_root": 0}],
+)
+def test_scan_without_result(clock: MemoryClock, answer: Mapping[str, object]) -> None:
+    """What is no result of a scan is a miss and is not kept."""
+    kept: list[Names] = []
+    miss = Sources([ONE], Prober(answer), clock).scan(Layer("one", A), kept.append)
+
+    assert isinstance(miss, Miss)
+    assert Reason.FAILED is miss.reason
+    assert [] == kept
+
+
+def test_scan_not_kept(clock: MemoryClock) -> None:
+    """A result that could not be recorded is warned about and used."""
+    warnings: list[str] = []
+    prober = Prober({"entries": 1, "whiteouts": 0, "catalogs_below_root": 0, "example": ""})
+
+    def refuse(_: Names) -> None:
+        raise OSError("disk full")
+
+    sources = Sources([ONE], prober, clock, warnings.append)
+
+    assert Names(1, 0, 0, "") == sources.scan(Layer("one", A), refuse)
+    assert "disk full" in warnings[0]

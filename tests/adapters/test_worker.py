@@ -1,0 +1,550 @@
+"""What the probe worker says about layers, source by source and fault by fault."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cvmfs_snapshotter.adapters.directories.removal import remove_tree
+from cvmfs_snapshotter.adapters.layers.prober import WORKER_MODULE
+from cvmfs_snapshotter.adapters.layers.worker import identity, misses, scanning
+from cvmfs_snapshotter.adapters.layers.worker.__main__ import answer
+from cvmfs_snapshotter.domain.layer import CATALOG_MARKERS, WHITEOUT_PREFIX, Reason
+
+HEX = "ab" + "0" * 62
+DIFF_ID = "d" * 64
+REPOSITORY = "unpacked.example.org"
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """Give the directory of a published layer without description."""
+    directory = tmp_path / ".layers" / "ab" / HEX
+    (directory / "layerfs").mkdir(parents=True)
+    (directory / "layerfs/.cvmfscatalog").touch()
+    return directory
+
+
+def ask(do: str, root: Path, repository: str | None = None, layer: str = HEX) -> dict[str, object]:
+    """Put a request about one layer."""
+    source = {"root": str(root), "repository": repository}
+    return answer({"do": do, "source": source, "layer": layer}, lambda _: None)
+
+
+def look(root: Path, repository: str | None = None) -> dict[str, object]:
+    """Look the layer up."""
+    return ask("look", root, repository)
+
+
+def test_hit(tmp_path: Path, directory: Path) -> None:
+    """A published layer on a healthy source is found."""
+    assert {"diff_id": None, "proven": True} == look(tmp_path)
+
+
+def test_linked_root(tmp_path: Path, directory: Path) -> None:
+    """The root of a source may be a symbolic link."""
+    root = tmp_path / "link"
+    root.symlink_to(tmp_path)
+
+    assert {"diff_id": None, "proven": True} == look(root)
+
+
+@pytest.mark.parametrize(
+    ("missing", "detail"),
+    [
+        (".layers", "no layers here"),
+        (".layers/ab", "not published"),
+        (f".layers/ab/{HEX}", "not published"),
+        (f".layers/ab/{HEX}/layerfs", "without files"),
+    ],
+)
+def test_absent(tmp_path: Path, directory: Path, missing: str, detail: str) -> None:
+    """Whatever is missing below a healthy root makes the layer absent, and it is said what."""
+    (tmp_path / missing).rename(tmp_path / "away")
+    found = look(tmp_path)
+
+    assert "absent" == found["reason"]
+    assert detail in str(found["detail"])
+    assert missing in str(found["detail"])
+
+
+@pytest.mark.parametrize(
+    "name", [".layers", ".layers/ab", f".layers/ab/{HEX}", f".layers/ab/{HEX}/layerfs"]
+)
+def test_link_on_the_way(tmp_path: Path, directory: Path, name: str) -> None:
+    """No symbolic link below the root is followed."""
+    away = (tmp_path / name).rename(tmp_path / "away")
+    (tmp_path / name).symlink_to(away)
+    found = look(tmp_path)
+
+    assert "absent" == found["reason"]
+    assert "is a symbolic link" in str(found["detail"])
+
+
+def test_file_on_the_way(tmp_path: Path, directory: Path) -> None:
+    """A file where a directory should be is as good as nothing."""
+    (directory / "layerfs").rename(tmp_path / "away")
+    (directory / "layerfs").touch()
+
+    assert "absent" == look(tmp_path)["reason"]
+
+
+@pytest.mark.parametrize("repository", [None, REPOSITORY])
+def test_no_root(tmp_path: Path, repository: str | None) -> None:
+    """A root that does not exist, or is a file, means that nothing is mounted."""
+    (tmp_path / "file").touch()
+
+    assert "not-mounted" == look(tmp_path / "none", repository)["reason"]
+    assert "not-mounted" == look(tmp_path / "file", repository)["reason"]
+
+
+def test_nothing_mounted(tmp_path: Path) -> None:
+    """An empty mount point of a repository is not a healthy source without the layer."""
+    found = look(tmp_path, REPOSITORY)
+
+    assert "not-mounted" == found["reason"]
+    assert "not on CernVM-FS" in str(found["detail"])
+
+
+def test_repository(tmp_path: Path, directory: Path) -> None:
+    """A repository that says its name, at its root and at the layer, is the right one."""
+    for path in (tmp_path, directory / "layerfs"):
+        os.setxattr(path, "user.fqrn", REPOSITORY.encode())
+
+    assert {"diff_id": None, "proven": True} == look(tmp_path, REPOSITORY)
+    assert {"proven": True} == check(tmp_path, HEX, repository=REPOSITORY)
+
+
+@pytest.mark.parametrize("at", ["", f".layers/ab/{HEX}/layerfs"])
+def test_wrong_repository(tmp_path: Path, directory: Path, at: str) -> None:
+    """Another repository, even one that is mounted at the layer itself, is refused."""
+    for path in (tmp_path, directory / "layerfs"):
+        os.setxattr(path, "user.fqrn", REPOSITORY.encode())
+    os.setxattr(tmp_path / at, "user.fqrn", b"other.example.org")
+    found = look(tmp_path, REPOSITORY)
+
+    assert "wrong-repository" == found["reason"]
+    assert "'other.example.org'" in str(found["detail"])
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENODATA, errno.EOPNOTSUPP])
+def test_attribute_denied(
+    tmp_path: Path, directory: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Where the name may not be read, a mount of a CVMFS client will do, and that is said."""
+    monkeypatch.setattr(identity, "_mount_of", lambda _: ("fuse", "cvmfs2"))
+    monkeypatch.setattr(os, "getxattr", failing(number))
+
+    assert {"diff_id": None, "proven": False} == look(tmp_path, REPOSITORY)
+
+
+def test_attribute_denied_by_a_dead_client(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the name may not be read, the state of the file system shows whether it answers."""
+    monkeypatch.setattr(identity, "_mount_of", lambda _: ("fuse", "cvmfs2"))
+    monkeypatch.setattr(os, "getxattr", failing(errno.ENODATA))
+    monkeypatch.setattr(os, "fstatvfs", failing(errno.ENOTCONN))
+
+    assert "disconnected" == look(tmp_path, REPOSITORY)["reason"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "expected"),
+    [
+        ("fuse", "cvmfs2", True),
+        ("fuse.cvmfs2", "cvmfs2", True),
+        ("fuse", "sshfs", False),
+        ("ext4", "cvmfs2", False),
+        ("fuseblk", "cvmfs2", False),
+        ("autofs", "/etc/auto.cvmfs", False),
+    ],
+)
+def test_client(kind: str, source: str, expected: bool) -> None:
+    """A client's mount is one of FUSE whose source is called cvmfs2."""
+    assert expected == identity.is_client(kind, source)
+
+
+def test_mount_by_number() -> None:
+    """A mount is found by its own number, whatever optional fields it has."""
+    lines = (
+        "22 1 0:20 / /proc rw shared:5 - proc proc rw\n"
+        r"122 22 0:45 / /cvmfs/a\040b ro,nosuid shared:2 master:3 - fuse cvm\040fs2 ro,user_id=0"
+        "\n"
+    )
+
+    assert ("fuse", "cvm fs2") == identity.mount_in(lines, "122")
+    assert ("proc", "proc") == identity.mount_in(lines, "22")
+    assert identity.mount_in(lines, "2") is None
+
+
+def test_real_mount_is_not_a_client(tmp_path: Path) -> None:
+    """A mount that only borrows the client's name is not taken for it."""
+    subprocess.run(["mount", "-t", "tmpfs", "cvmfs2", tmp_path], check=True)
+    try:
+        found = look(tmp_path, REPOSITORY)
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+    assert "not-mounted" == found["reason"]
+    assert "tmpfs (cvmfs2)" in str(found["detail"])
+
+
+def failing(number: int, name: str | None = None) -> Callable[..., Any]:
+    """Make a function that fails with an error, always or where it is asked for one name."""
+    original = os.open
+
+    def call(path: Any, *args: Any, **more: Any) -> Any:
+        if name is None or path == name:
+            raise OSError(number, os.strerror(number))
+        return original(path, *args, **more)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (errno.EIO, "io-error"),
+        (errno.ENOTCONN, "disconnected"),
+        (errno.ECONNABORTED, "disconnected"),
+        (errno.ESTALE, "stale"),
+        (errno.ELOOP, "symlink-loop"),
+        (errno.EACCES, "denied"),
+        (errno.EPERM, "denied"),
+        (errno.ENAMETOOLONG, "failed"),
+        (errno.EMFILE, "failed"),
+    ],
+)
+@pytest.mark.parametrize("name", ["root", ".layers", "ab", HEX, "layerfs"])
+def test_errors_of_open(  # noqa: PLR0917 - fixtures and a table
+    tmp_path: Path,
+    directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    reason: str,
+    name: str,
+) -> None:
+    """Each error has its class, wherever on the way it occurs, and says its path."""
+    monkeypatch.setattr(os, "open", failing(number, str(tmp_path) if name == "root" else name))
+    found = look(tmp_path)
+
+    assert reason == found["reason"]
+    assert os.strerror(number) in str(found["detail"])
+    assert str(tmp_path) in str(found["detail"])
+
+
+@pytest.mark.parametrize("call", ["scandir", "fstatvfs"])
+def test_dead_client_with_warm_caches(
+    tmp_path: Path, directory: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """A directory that opens is no hit if it cannot be listed or its file system does not answer.
+
+    Both are asked of the client, while the kernel may open from its caches.
+    """
+    monkeypatch.setattr(os, call, failing(errno.ENOTCONN))
+
+    assert "disconnected" == look(tmp_path)["reason"]
+
+
+def describe(directory: Path, content: object) -> None:
+    """Write the description of a layer, as JSON or as bytes."""
+    (directory / ".metadata").mkdir()
+    data = content if isinstance(content, bytes) else json.dumps(content).encode()
+    (directory / ".metadata/layers.json").write_bytes(data)
+
+
+ENTRY = {
+    "id": DIFF_ID,
+    "created": "2024-01-01T00:00:00Z",
+    "compressed-diff-digest": f"sha256:{HEX}",
+    "diff-digest": f"sha256:{DIFF_ID}",
+    "diff-size": 1,
+}
+OTHER = {**ENTRY, "compressed-diff-digest": "sha256:" + "e" * 64, "id": "e" * 64}
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [ENTRY],
+        [OTHER, ENTRY],
+        [ENTRY, ENTRY],
+        [{key: value for key, value in ENTRY.items() if key != "id"}],
+        [{key: value for key, value in ENTRY.items() if key != "diff-digest"}],
+    ],
+)
+def test_diff_id(tmp_path: Path, directory: Path, entries: list[object]) -> None:
+    """The diff ID is that of the entry for this very layer."""
+    describe(directory, entries)
+
+    assert {"diff_id": DIFF_ID, "proven": True} == look(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe",
+        b"not json",
+        b"[" * 100_000,
+        b"{}",
+        b"[]",
+        b"null",
+        [1, None, "x"],
+        [OTHER],
+        [{**ENTRY, "id": "e" * 64}],
+        [{**ENTRY, "diff-digest": 7}],
+        [{**ENTRY, "diff-digest": "sha512:" + DIFF_ID}],
+        [{**ENTRY, "diff-digest": "sha256:../x"}],
+        [{"compressed-diff-digest": f"sha256:{HEX}"}],
+        [ENTRY, {**ENTRY, "id": "e" * 64, "diff-digest": "sha256:" + "e" * 64}],
+        b" " * ((1 << 20) + 1),
+    ],
+)
+def test_bad_description(tmp_path: Path, directory: Path, content: object) -> None:
+    """A description that does not give one diff ID for the layer makes it a miss."""
+    describe(directory, content)
+
+    assert "bad-metadata" == look(tmp_path)["reason"]
+
+
+@pytest.mark.parametrize("kind", ["fifo", "directory", "link", "linked directory", "file"])
+def test_strange_description(tmp_path: Path, directory: Path, kind: str) -> None:
+    """Only a regular file is read, through no symbolic link, and nothing is waited for."""
+    metadata = directory / ".metadata"
+    if kind == "linked directory":
+        metadata.symlink_to(tmp_path)
+    elif kind == "file":
+        metadata.touch()
+    else:
+        metadata.mkdir()
+    if kind == "fifo":
+        os.mkfifo(metadata / "layers.json")
+    elif kind == "directory":
+        (metadata / "layers.json").mkdir()
+    elif kind == "link":
+        (tmp_path / "real").write_text(json.dumps([ENTRY]))
+        (metadata / "layers.json").symlink_to(tmp_path / "real")
+
+    assert "bad-metadata" == look(tmp_path)["reason"]
+
+
+@pytest.mark.parametrize("name", [".metadata", "layers.json"])
+def test_unreadable_description(
+    tmp_path: Path, directory: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A description that the source fails to give counts against the source."""
+    describe(directory, [ENTRY])
+    monkeypatch.setattr(os, "open", failing(errno.EIO, name))
+
+    assert "io-error" == look(tmp_path)["reason"]
+
+
+def test_empty_metadata(tmp_path: Path, directory: Path) -> None:
+    """A directory for descriptions without one is as normal as none."""
+    (directory / ".metadata").mkdir()
+
+    assert {"diff_id": None, "proven": True} == look(tmp_path)
+
+
+def check(root: Path, *layers: str, repository: str | None = None) -> dict[str, object]:
+    """Check layers of one source."""
+    source = {"root": str(root), "repository": repository}
+    request = {"do": "check", "sources": [source], "layers": [[0, layer] for layer in layers]}
+    return answer(request, lambda _: None)
+
+
+def test_check_names_the_first(tmp_path: Path, directory: Path) -> None:
+    """Of several layers the first that is out of reach is named."""
+    found = check(tmp_path, HEX, "e" * 64, "f" * 64)
+
+    assert (1, "absent") == (found["at"], found["reason"])
+    assert ".layers/ee" in str(found["detail"])
+
+
+def test_check_says_where_it_is(tmp_path: Path, directory: Path) -> None:
+    """Before each layer its place is said, so that a hang can be told to be this layer's."""
+    signs: list[dict[str, object]] = []
+    source = {"root": str(tmp_path), "repository": None}
+    answer({"do": "check", "sources": [source], "layers": [[0, HEX], [0, HEX]]}, signs.append)
+
+    assert [{"at": 0}, {"at": 1}] == signs
+
+
+def test_scan(tmp_path: Path, directory: Path) -> None:
+    """Every name is counted once; markers in the root are expected, deeper ones are not."""
+    files = directory / "layerfs"
+    (files / "a/b").mkdir(parents=True)
+    (files / "a/.cvmfscatalog").touch()
+    (files / "a/b/.cvmfsautocatalog").touch()
+    (files / "a/b/.wh..wh..opq").touch()
+    (files / "a/x.wh.y").touch()
+    (files / ".wh.gone").touch()
+    (files / "outside").symlink_to("/")
+    (files / "up").symlink_to("..")
+    found = ask("scan", tmp_path)
+    example = found.pop("example")
+
+    assert {"entries": 10, "whiteouts": 2, "catalogs_below_root": 2} == found
+    assert ".wh.gone" == example
+
+
+def test_scan_shows_bytes(tmp_path: Path, directory: Path) -> None:
+    """A name that is no UTF-8 is shown with escapes, a long one shortened."""
+    inside = directory / "layerfs" / os.fsdecode(b"\xff")
+    inside.mkdir()
+    (inside / (".wh." + "x" * 200)).touch()
+    found = ask("scan", tmp_path)
+
+    assert "\\xff/.wh." + "x" * 200 == found["example"]
+    assert len(misses.shown("x" * 5000)) < 1100
+
+
+@contextmanager
+def nested(top: Path, depth: int) -> Iterator[None]:
+    """Have directories within one another for the time of the block.
+
+    They are taken away by what can do that: the cleaner of pytest's own directories cannot.
+    """
+    here = os.open(top, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=here)
+        here, above = os.open("d", os.O_RDONLY, dir_fd=here), here
+        os.close(above)
+    os.close(here)
+    try:
+        yield
+    finally:
+        remove_tree(top, "d")
+
+
+def test_scan_is_deep(tmp_path: Path, directory: Path) -> None:
+    """Directories may lie deeper than Python's own stack, up to what a path can name."""
+    with nested(directory / "layerfs", 1500):
+        assert 1501 == ask("scan", tmp_path)["entries"]
+
+
+def test_scan_has_a_floor(
+    tmp_path: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Directories that no path can name make the layer a miss instead of using up descriptors."""
+    monkeypatch.setattr(scanning, "MAX_DEPTH", 10)
+    with nested(directory / "layerfs", 20):
+        assert "failed" == ask("scan", tmp_path)["reason"]
+
+
+def test_scan_fails_as_a_whole(
+    tmp_path: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A directory that cannot be read spoils the scan: half a result would be a wrong one."""
+    (directory / "layerfs/one").mkdir()
+    (directory / "layerfs/two").mkdir()
+    monkeypatch.setattr(os, "open", failing(errno.EIO, "one"))
+    found = ask("scan", tmp_path)
+
+    assert "io-error" == found["reason"]
+    assert "layerfs/one" in str(found["detail"])
+
+
+def test_scan_reports_progress(
+    tmp_path: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long scan says from time to time how far it is."""
+    monkeypatch.setattr(scanning, "PROGRESS_ENTRIES", 2)
+    for name in "abcd":
+        (directory / "layerfs" / name).touch()
+    signs: list[dict[str, object]] = []
+    source = {"root": str(tmp_path), "repository": None}
+    answer({"do": "scan", "source": source, "layer": HEX}, signs.append)
+
+    assert [{"entries": 2}, {"entries": 4}] == signs
+
+
+def test_descriptors(tmp_path: Path, directory: Path) -> None:
+    """No request leaves a descriptor open, whether or not it succeeds."""
+    describe(directory, [ENTRY])
+    (directory / "layerfs/a/b").mkdir(parents=True)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    look(tmp_path)
+    look(tmp_path, REPOSITORY)
+    check(tmp_path, HEX, "e" * 64)
+    ask("scan", tmp_path)
+    ask("look", tmp_path, layer="../x")
+
+    assert before == len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_digest_is_checked(tmp_path: Path) -> None:
+    """What is no digest never becomes part of a path."""
+    for digits in ("", "../../etc", HEX.upper(), HEX + "0", HEX[:-1] + "/"):
+        assert "failed" == ask("look", tmp_path, layer=digits)["reason"]
+
+
+def test_bad_request() -> None:
+    """A request that makes no sense costs an answer, not the process."""
+    assert "failed" == answer({"do": "dance"}, lambda _: None)["reason"]
+    assert "failed" == answer({"do": "look"}, lambda _: None)["reason"]
+
+
+def reasons() -> Iterator[str]:
+    """Give every reason that the worker knows."""
+    yield from misses._CLASSES.values()
+    yield from (misses.NOT_MOUNTED, misses.WRONG_REPOSITORY, misses.BAD_METADATA, misses.FAILED)
+
+
+def test_vocabulary() -> None:
+    """The worker, which imports nothing of the domain, speaks its words."""
+    assert {reason.value for reason in Reason} >= set(reasons())
+    assert WHITEOUT_PREFIX == scanning.WHITEOUT_PREFIX.encode()
+    assert set(CATALOG_MARKERS) == {marker.encode() for marker in scanning.CATALOG_MARKERS}
+
+
+def test_worker_is_light() -> None:
+    """A probe process imports the standard library and its own few modules, nothing else."""
+    program = (
+        f"import sys, {WORKER_MODULE}.__main__\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))\n"
+        "print(*sorted(name for name in sys.modules if name.startswith('cvmfs_snapshotter.')))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-I", "-c", program], check=True, capture_output=True, text=True
+    )
+    everything, ours = (line.split() for line in run.stdout.splitlines())
+    package = "cvmfs_snapshotter.adapters"
+
+    assert set() == {
+        name
+        for name in everything
+        if name not in sys.stdlib_module_names
+        and not name.startswith(("cvmfs_snapshotter", "__"))
+        and name not in {"_distutils_hack", "sitecustomize"}
+    }
+    assert {f"{package}", f"{package}.layers"} == {
+        name for name in ours if not name.startswith(WORKER_MODULE)
+    }
+
+
+def test_worker_over_pipes(tmp_path: Path, directory: Path) -> None:
+    """The program answers line by line and ends when its standard input does."""
+    source = {"root": str(tmp_path), "repository": None}
+    requests = [{"id": n, "do": "look", "source": source, "layer": HEX} for n in (1, 2)]
+    run = subprocess.run(
+        [sys.executable, "-I", "-m", WORKER_MODULE],
+        input="".join(json.dumps(request) + "\n" for request in requests),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    assert [{"id": n, "answer": {"diff_id": None, "proven": True}} for n in (1, 2)] == [
+        json.loads(line) for line in run.stdout.splitlines()
+    ]
+    assert "" == run.stderr

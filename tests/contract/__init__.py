@@ -1,0 +1,1 @@
+"""Contracts of the ports, run on every implementation."""

@@ -1,0 +1,221 @@
+"""What every implementation of the port ``LayerSources`` must do."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import pytest
+
+from cvmfs_snapshotter.domain.layer import Digest, Hit, Layer, Miss, Names, Reason
+from cvmfs_snapshotter.domain.ports.layers import LayerSources
+
+ONE, TWO = "one", "two"
+"""The two sources of each world, in this order."""
+
+A, B, C = (Digest(letter * 64) for letter in "abc")
+DIFF_ID = Digest("d" * 64)
+
+WITH_WHITEOUT = Names(entries=3, whiteouts=1, catalogs_below_root=0, example="etc/.wh.passwd")
+"""What the names say in a layer of ``etc``, ``etc/.wh.passwd`` and ``etc/group``."""
+
+
+class World(Protocol):
+    """Two sources, and the means to change what is on them."""
+
+    @property
+    def sources(self) -> LayerSources:
+        """The implementation that sees them."""
+        ...
+
+    def publish(self, source: str, digest: Digest, diff_id: Digest | None = None) -> Layer:
+        """Publish a layer whose names say ``WITH_WHITEOUT``."""
+        ...
+
+    def unmount(self, source: str) -> None:
+        """Let nothing be mounted where a source should be."""
+        ...
+
+    def path(self, source: str, digest: Digest) -> str:
+        """Tell where containerd should find a layer."""
+        ...
+
+    def without_sources(self) -> LayerSources:
+        """Give an implementation without any source."""
+        ...
+
+
+def soon(sources: LayerSources) -> float:
+    """Give a deadline that is not meant to pass."""
+    return time.monotonic() + sources.patience
+
+
+class LayersContract:
+    """Subclass it, and override the fixture."""
+
+    @pytest.fixture
+    def world(self) -> World:
+        """Give two empty, healthy sources."""
+        raise NotImplementedError
+
+    def find(self, world: World, digest: Digest) -> Hit | Miss:
+        """Look a layer up on all sources."""
+        return world.sources.find(digest, soon(world.sources))
+
+    def test_hit(self, world: World) -> None:
+        """A published layer is a hit, with the diff ID that its publisher recorded."""
+        layer = world.publish(ONE, A, DIFF_ID)
+
+        assert Hit(layer, DIFF_ID) == self.find(world, A)
+
+    def test_hit_without_diff_id(self, world: World) -> None:
+        """The absence of a recorded diff ID is normal."""
+        layer = world.publish(ONE, A)
+
+        assert Hit(layer, None) == self.find(world, A)
+
+    def test_absent(self, world: World) -> None:
+        """A layer that no source has is absent, which is no trouble."""
+        world.publish(ONE, A)
+        miss = self.find(world, B)
+
+        assert isinstance(miss, Miss)
+        assert (Reason.ABSENT, ONE) == (miss.reason, miss.source)
+        assert miss.detail
+
+    def test_order(self, world: World) -> None:
+        """The first source that has the layer wins."""
+        world.publish(TWO, A)
+        first = world.publish(ONE, A)
+
+        assert Hit(first, None) == self.find(world, A)
+
+    def test_second_source(self, world: World) -> None:
+        """A layer that the first source lacks comes from the second."""
+        layer = world.publish(TWO, A)
+
+        assert Hit(layer, None) == self.find(world, A)
+
+    def test_broken_first_source(self, world: World) -> None:
+        """A source in trouble does not keep a layer of another one from being found."""
+        layer = world.publish(TWO, A)
+        world.unmount(ONE)
+
+        assert Hit(layer, None) == self.find(world, A)
+
+    @pytest.mark.parametrize("source", [ONE, TWO])
+    def test_trouble_says_most(self, world: World, source: str) -> None:
+        """Trouble of one source says more than absence on the other, in either order."""
+        world.unmount(source)
+        miss = self.find(world, A)
+
+        assert isinstance(miss, Miss)
+        assert (Reason.NOT_MOUNTED, source) == (miss.reason, miss.source)
+
+    def test_no_source(self, world: World) -> None:
+        """Without any source every layer is a miss for that reason."""
+        sources = world.without_sources()
+        miss = sources.find(A, soon(sources))
+
+        assert isinstance(miss, Miss)
+        assert Reason.NO_SOURCE is miss.reason
+
+    def test_look(self, world: World) -> None:
+        """A look at one source ignores the others."""
+        layer = world.publish(TWO, A, DIFF_ID)
+        until = soon(world.sources)
+        elsewhere = world.sources.look(Layer(ONE, A), until)
+
+        assert Hit(layer, DIFF_ID) == world.sources.look(layer, until)
+        assert isinstance(elsewhere, Miss)
+        assert Reason.ABSENT is elsewhere.reason
+
+    def test_look_at_unknown_source(self, world: World) -> None:
+        """A source that is not configured any more is a miss, not an error."""
+        miss = world.sources.look(Layer("gone", A), soon(world.sources))
+
+        assert isinstance(miss, Miss)
+        assert (Reason.NO_SOURCE, "gone") == (miss.reason, miss.source)
+
+    def test_check(self, world: World) -> None:
+        """Layers that can all be opened are no trouble, however often they are named."""
+        layers = [world.publish(ONE, A), world.publish(TWO, B), world.publish(ONE, C)]
+
+        assert world.sources.check(layers * 2, soon(world.sources)) is None
+        assert world.sources.check([], soon(world.sources)) is None
+
+    def test_check_first_trouble(self, world: World) -> None:
+        """The first layer out of reach is named, with its path and the reason."""
+        layers = [world.publish(ONE, A), Layer(ONE, B), Layer(TWO, C)]
+        trouble = world.sources.check(layers, soon(world.sources))
+
+        assert trouble is not None
+        assert layers[1] == trouble.layer
+        assert world.path(ONE, B) == trouble.path
+        assert Reason.ABSENT is trouble.reason
+        assert trouble.detail
+
+    def test_check_broken_source(self, world: World) -> None:
+        """A source that is not mounted is trouble for the layers on it."""
+        layers = [world.publish(ONE, A), world.publish(TWO, B)]
+        world.unmount(TWO)
+        trouble = world.sources.check(layers, soon(world.sources))
+
+        assert trouble is not None
+        assert (layers[1], Reason.NOT_MOUNTED) == (trouble.layer, trouble.reason)
+
+    def test_check_unknown_source(self, world: World) -> None:
+        """A layer of a source that is not configured any more is trouble."""
+        trouble = world.sources.check([Layer("gone", A)], soon(world.sources))
+
+        assert trouble is not None
+        assert Reason.NO_SOURCE is trouble.reason
+
+    def test_scan(self, world: World) -> None:
+        """A scan tells what the names say, and hands that over once."""
+        kept: list[Names] = []
+        layer = world.publish(ONE, A)
+
+        assert world.sources.scan(layer, kept.append) == WITH_WHITEOUT
+        assert [WITH_WHITEOUT] == kept
+
+    def test_scan_not_kept(self, world: World) -> None:
+        """Trouble with keeping the result does not spoil it."""
+        layer = world.publish(ONE, A)
+
+        def refuse(_: Names) -> None:
+            raise OSError("disk full")
+
+        assert world.sources.scan(layer, refuse) == WITH_WHITEOUT
+        assert world.sources.scan(layer, refuse) == WITH_WHITEOUT
+
+    def test_scan_of_nothing(self, world: World) -> None:
+        """A scan that fails is a miss with its reason, and nothing is kept."""
+        kept: list[Names] = []
+        for layer, reason in (
+            (Layer(ONE, A), Reason.ABSENT),
+            (Layer("gone", A), Reason.NO_SOURCE),
+        ):
+            miss = world.sources.scan(layer, kept.append)
+
+            assert isinstance(miss, Miss)
+            assert (reason, layer.source) == (miss.reason, miss.source)
+        assert [] == kept
+
+    def test_scans_at_once(self, world: World) -> None:
+        """Any number of threads may scan at once, and all get the result."""
+        layer = world.publish(ONE, A)
+        with ThreadPoolExecutor(4) as threads:
+            results = list(
+                threads.map(lambda _: world.sources.scan(layer, lambda _: None), range(4))
+            )
+
+        assert [WITH_WHITEOUT] * 4 == results
+
+    def test_path(self, world: World) -> None:
+        """A layer's path is the one at which containerd mounts it, whether or not it is there."""
+        assert world.path(TWO, A) == world.sources.path(Layer(TWO, A))
+        assert world.sources.path(Layer("gone", A)) is None
+
+    def test_patience(self, world: World) -> None:
+        """There is a bound to what one request spends on look-ups."""
+        assert world.sources.patience > 0

@@ -1,0 +1,107 @@
+"""The contract of ``LayerSources``, in memory and with probe processes on real directories."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cvmfs_snapshotter.adapters.clock import SystemClock
+from cvmfs_snapshotter.adapters.layers.prober import WORKER_MODULE
+from cvmfs_snapshotter.adapters.layers.settings import SourceSettings
+from cvmfs_snapshotter.adapters.layers.sources import Sources
+from cvmfs_snapshotter.adapters.memory import MemorySources
+from cvmfs_snapshotter.adapters.probes import ProbePool, worker_command
+from cvmfs_snapshotter.domain.layer import Digest, Layer, Reason
+from tests.contract.layers_contract import ONE, TWO, WITH_WHITEOUT, LayersContract
+
+
+class MemoryWorld:
+    """A world that is only remembered."""
+
+    def __init__(self) -> None:
+        self.sources = MemorySources([ONE, TWO])
+
+    def publish(self, source: str, digest: Digest, diff_id: Digest | None = None) -> Layer:
+        """See ``World.publish``."""
+        return self.sources.publish(source, digest, diff_id, WITH_WHITEOUT)
+
+    def unmount(self, source: str) -> None:
+        """See ``World.unmount``."""
+        self.sources.faults[source] = Reason.NOT_MOUNTED
+
+    def path(self, source: str, digest: Digest) -> str:
+        """See ``World.path``."""
+        return f"/cvmfs/{source}/.layers/{digest.hex[:2]}/{digest.hex}/layerfs"
+
+    def without_sources(self) -> MemorySources:
+        """See ``World.without_sources``."""
+        return MemorySources([])
+
+
+class DiskWorld:
+    """A world of directories, laid out as DUCC lays them out."""
+
+    def __init__(self, base: Path, pool: ProbePool) -> None:
+        self._base = base
+        self._pool = pool
+        for name in (ONE, TWO):
+            (base / name).mkdir()
+        self.sources = self._make(ONE, TWO)
+
+    def _make(self, *names: str) -> Sources:
+        settings = [
+            SourceSettings(name, "directory", "", str(self._base / name), f"/host/{name}")
+            for name in names
+        ]
+        return Sources(settings, self._pool, SystemClock())
+
+    def publish(self, source: str, digest: Digest, diff_id: Digest | None = None) -> Layer:
+        """See ``World.publish``."""
+        directory = self._base / source / ".layers" / digest.hex[:2] / digest.hex
+        (directory / "layerfs/etc").mkdir(parents=True)
+        for name in (".wh.passwd", "group"):
+            (directory / "layerfs/etc" / name).touch()
+        if diff_id is not None:
+            entry = {
+                "id": diff_id.hex,
+                "compressed-diff-digest": str(digest),
+                "diff-digest": str(diff_id),
+            }
+            (directory / ".metadata").mkdir()
+            (directory / ".metadata/layers.json").write_text(json.dumps([entry]))
+        return Layer(source, digest)
+
+    def unmount(self, source: str) -> None:
+        """See ``World.unmount``."""
+        (self._base / source).rename(self._base / f"{source}.away")
+
+    def path(self, source: str, digest: Digest) -> str:
+        """See ``World.path``."""
+        return f"/host/{source}/.layers/{digest.hex[:2]}/{digest.hex}/layerfs"
+
+    def without_sources(self) -> Sources:
+        """See ``World.without_sources``."""
+        return self._make()
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[ProbePool]:
+    """Give probe processes that run the real worker."""
+    pool = ProbePool(worker_command(WORKER_MODULE))
+    yield pool
+    pool.close()
+
+
+class TestMemorySources(LayersContract):
+    @pytest.fixture
+    def world(self) -> MemoryWorld:
+        """Give two empty, healthy sources."""
+        return MemoryWorld()
+
+
+class TestSources(LayersContract):
+    @pytest.fixture
+    def world(self, pool: ProbePool, tmp_path: Path) -> DiskWorld:
+        """Give two empty, healthy sources."""
+        return DiskWorld(tmp_path, pool)

@@ -1,0 +1,28 @@
+"""The contract of the store, on both of them."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cvmfs_snapshotter.adapters.memory import MemoryStore
+from cvmfs_snapshotter.adapters.sqlite import SqliteStore, open_store
+from cvmfs_snapshotter.domain.ports.store import Store
+
+from .store_contract import StoreContract
+
+
+class TestMemoryStore(StoreContract):
+    @pytest.fixture
+    def store(self) -> Store:
+        """Give the store in memory."""
+        return MemoryStore()
+
+
+class TestSqliteStore(StoreContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path, new_database: Callable[[Path], Path]) -> Iterator[SqliteStore]:
+        """Give the store on a database of its own."""
+        store = open_store(new_database(tmp_path))
+        yield store
+        store.close()
