@@ -1,0 +1,28 @@
+"""The commands. What a command does not need is not imported, so that help comes at once."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from .arguments import parse
+
+GO_NAME = "cvmfs_snapshotter"
+"""Name of the Go program. Under it the daemon is run without a command's name."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        argv: arguments without the program's name; those of the process if None.
+
+    Returns:
+        Exit status: 0 for success, 1 for a failure, 2 for arguments or a configuration that cannot
+        be meant.
+    """
+    program = os.path.basename(sys.argv[0])  # noqa: PTH119 - pathlib costs more than all the rest
+    given = list(sys.argv[1:] if argv is None else argv)
+    options = parse(given, as_daemon=program == GO_NAME)
+    from .run import run  # noqa: PLC0415 - imports gRPC and SQLAlchemy in the end
+
+    return run(options)

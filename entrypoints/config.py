@@ -1,0 +1,161 @@
+"""The configuration file.
+
+It is TOML: ``[[source]]`` tables, or the two keys of the Go program for one source. Without a file
+the defaults of the Go program hold.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from cvmfs_snapshotter.adapters.layers.settings import SourceKind, SourceSettings
+
+from . import config_values as values
+from .config_table import Problems, Table, shown
+
+DEFAULT_REPOSITORY = "unpacked.cern.ch"
+
+_MOST_LOOKUP_SECONDS = 60.0
+_MOST_SCAN_SECONDS = 3600.0
+
+_LATER_WHITEOUTS = ("translate", "ignore")
+
+
+class ConfigError(Exception):
+    """A configuration file that cannot be meant; the message has a line for each problem."""
+
+
+@attrs.frozen
+class Config:
+    """What a file says.
+
+    Attributes:
+        sources: in the order in which they are asked.
+    """
+
+    sources: tuple[SourceSettings, ...]
+
+
+def default_config() -> Config:
+    """Give what holds without a file."""
+    return Config((_single(None, None),))
+
+
+def load_config(file: str) -> Config:
+    """Read a configuration file.
+
+    Args:
+        file: its path; empty for none.
+
+    Returns:
+        What it says.
+
+    Raises:
+        ConfigError: it cannot be read, is not TOML, or has keys or values that cannot be meant;
+            all of them are named.
+    """
+    if not file:
+        return default_config()
+    try:
+        with open(file, "rb") as opened:  # noqa: PTH123 - the path is the operator's, as it is
+            data = tomllib.load(opened)
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: byte {error.start} is not UTF-8") from None
+    except ValueError as error:
+        raise ConfigError(f"{file}: not TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{file}: not TOML that can be read: nested too deeply") from None
+    problems = Problems()
+    config = _read(data, problems)
+    if problems.found:
+        raise ConfigError("\n".join(f"{file}: {problem}" for problem in problems.found))
+    return config
+
+
+def _read(data: Mapping[str, object], problems: Problems) -> Config:
+    table = Table(data, "", problems)
+    tables = table.take("source", _tables)
+    repository = table.take("repository", values.repository)
+    mountpoint = table.take("absolute-mountpoint", values.path)
+    table.finish()
+    if "source" not in table:
+        return Config((_single(repository, mountpoint),))
+    for key in ("repository", "absolute-mountpoint"):
+        if key in table:
+            table.complain(key, "stands for one source and cannot be beside [[source]]")
+    sources = [
+        _source(Table(one, f"source[{number}].", problems))
+        for number, one in enumerate(tables or ())
+    ]
+    _refuse_twins(sources, problems)
+    return Config(tuple(sources))
+
+
+def _single(repository: str | None, mountpoint: str | None) -> SourceSettings:
+    repository = repository or DEFAULT_REPOSITORY
+    path = mountpoint or f"/cvmfs/{repository}"
+    return SourceSettings(
+        name=repository.partition(".")[0], kind=SourceKind.CVMFS, repository=repository, path=path
+    )
+
+
+def _tables(value: object) -> list[Mapping[str, object]]:
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise ValueError("[[source]] tables")
+    if not value:
+        raise ValueError("at least one [[source]]")
+    return value
+
+
+def _source(table: Table) -> SourceSettings:
+    name = _required(table, "name", table.take("name", values.name))
+    kind = table.take("kind", values.choice("cvmfs", "directory")) or "cvmfs"
+    repository = table.take("repository", values.repository)
+    path = table.take("path", values.path)
+    host_path = table.take("host_path", values.path)
+    table.take("whiteouts", _whiteouts)
+    lookup = table.take("lookup_deadline", values.seconds(_MOST_LOOKUP_SECONDS))
+    scan = table.take("scan_deadline", values.seconds(_MOST_SCAN_SECONDS))
+    table.finish()
+    if kind == "directory":
+        if "repository" in table:
+            table.complain("repository", "a source of kind 'directory' has none")
+        path = _required(table, "path", path)
+    else:
+        repository = _required(table, "repository", repository)
+        path = path or (f"/cvmfs/{repository}" if repository else "")
+    settings = SourceSettings(
+        name=name, kind=SourceKind(kind), repository=repository or "", path=path
+    )
+    given: dict[str, Any] = {
+        "host_path": host_path,
+        "lookup_deadline": lookup,
+        "scan_deadline": scan,
+    }
+    return attrs.evolve(settings, **{key: value for key, value in given.items() if value})
+
+
+def _required(table: Table, key: str, value: str | None) -> str:
+    if key not in table:
+        table.complain(key, "missing")
+    return value or ""
+
+
+def _whiteouts(value: object) -> str:
+    if isinstance(value, str) and value in _LATER_WHITEOUTS:
+        raise ValueError("'refuse', all that this version implements")
+    return values.choice("refuse")(value)
+
+
+def _refuse_twins(sources: list[SourceSettings], problems: Problems) -> None:
+    for key in ("name", "path"):
+        seen: dict[str, int] = {}
+        for number, source in enumerate(sources):
+            value: str = getattr(source, key)
+            if value and seen.setdefault(value, number) != number:
+                first = f"source[{seen[value]}]"
+                problems.note(f"source[{number}].{key}", f"{shown(value)} is that of {first} too")

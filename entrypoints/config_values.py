@@ -1,0 +1,86 @@
+"""What the values of a configuration file may be.
+
+Each function takes a value as TOML has it and gives what it means, or raises ``ValueError`` with
+what was expected.
+"""
+
+import os
+import re
+from collections.abc import Callable
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9][A-Za-z0-9_-]{0,62})+")
+_REPOSITORY_LENGTH = 255
+# What is left of the kernel's PATH_MAX after the path of a layer below the source.
+_PATH_BYTES = 3800
+
+
+def text(value: object) -> str:
+    """Take any text."""
+    if not isinstance(value, str):
+        raise ValueError("a string")  # noqa: TRY004 - one error for all that is wrong
+    return value
+
+
+def name(value: object) -> str:
+    """Take the name of a source, which stands in logs, metrics and commands."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ValueError(
+            "a name of at most 63 letters, digits, '.', '_' and '-' that begins with a letter or "
+            "digit"
+        )
+    return value
+
+
+def repository(value: object) -> str:
+    """Take the fully qualified name of a CVMFS repository (characters: its ``sanitizer.h``)."""
+    if (
+        not isinstance(value, str)
+        or len(value) > _REPOSITORY_LENGTH
+        or not _REPOSITORY.fullmatch(value)
+    ):
+        raise ValueError("a fully qualified repository name such as 'unpacked.cern.ch'")
+    return value
+
+
+def path(value: object) -> str:
+    """Take an absolute path, and give it without slashes that mean nothing."""
+    if not isinstance(value, str) or not value.startswith("/"):
+        raise ValueError("an absolute path")
+    if not value.isprintable():
+        raise ValueError("an absolute path without control characters")
+    if ".." in value.split("/"):
+        raise ValueError("an absolute path without '..'")
+    if len(value.encode()) > _PATH_BYTES:
+        raise ValueError(f"a path of at most {_PATH_BYTES} bytes")
+    plain = os.path.normpath("/" + value.lstrip("/"))
+    if plain == "/":
+        raise ValueError("a path other than the root directory")
+    return plain
+
+
+def seconds(most: float) -> Callable[[object], float]:
+    """Take a time in seconds, above 0.
+
+    Args:
+        most: the longest that is allowed.
+    """
+
+    def read(value: object) -> float:
+        number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
+        if number is None or not 0 < number <= most:
+            raise ValueError(f"a number of seconds above 0 and at most {most:g}")
+        return float(number)
+
+    return read
+
+
+def choice(*allowed: str) -> Callable[[object], str]:
+    """Take one of several words."""
+
+    def read(value: object) -> str:
+        if not isinstance(value, str) or value not in allowed:
+            raise ValueError(" or ".join(repr(word) for word in allowed))
+        return value
+
+    return read

@@ -1,0 +1,144 @@
+"""The life of the daemon, from its locks to its end."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+# No process is forked after gRPC has started; its handlers for that would only write warnings.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
+from cvmfs_snapshotter import __version__
+from cvmfs_snapshotter.adapters import kernel
+from cvmfs_snapshotter.adapters.directories import DiskDirectories
+from cvmfs_snapshotter.adapters.logs.logger import Log
+from cvmfs_snapshotter.adapters.sqlite import (
+    DatabaseError,
+    SqliteStore,
+    open_store,
+)
+from cvmfs_snapshotter.adapters.sqlite.migrate import prepare_database
+from cvmfs_snapshotter.domain.errors import SnapshotterError
+from cvmfs_snapshotter.domain.usecases import upkeep
+
+from .compose import Parts, compose
+from .config import Config
+from .endpoint import claim_address, plain_address, private_files
+from .errors import StartError
+from .root import claim_root, database_path, plain_root
+from .rpc.server import BindError, SnapshotServer
+from .warming import warm_up
+
+GRACE = 10.0
+"""Seconds that calls in flight get to finish when the daemon is told to stop."""
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool) -> int:
+    """Serve until SIGTERM or SIGINT. Nothing is deleted at the end.
+
+    Args:
+        root: the state directory.
+        address: path of the socket.
+        config: the configuration.
+        log: takes lines.
+        fresh: accept a state directory of the Go program.
+
+    Returns:
+        Exit status: 0.
+
+    Raises:
+        StartError: the daemon cannot start as things are.
+    """
+    if os.geteuid() != 0:
+        raise StartError("the daemon must run as root: it makes device nodes and sets owners")
+    root, address = plain_root(root), plain_address(address)
+    with ExitStack() as held:
+        held.callback(claim_root(root, fresh=fresh).release)
+        held.callback(claim_address(address).release)
+        stopping = held.enter_context(_told_to_stop())
+        _require_kernel(root)
+        store = _open_store(root)
+        held.callback(store.close)
+        with _expected("the state directory cannot be used"):
+            DiskDirectories(root).prepare()
+            parts = compose(root, config.sources, store, log.logger)
+            _tidy(parts, config)
+        held.callback(parts.probes.close)
+        server = SnapshotServer(parts.snapshotter, log.logger)
+        _bind(server, address)
+        parts.measurer.start()
+        held.callback(parts.measurer.stop, GRACE)
+        server.start()
+        names = tuple(source.name for source in config.sources)
+        warm_up(names, parts.sources, parts.context.clock, log.logger)
+        log.logger.info(
+            "serving", version=__version__, address=address, root=root, sources=list(names)
+        )
+        stopping.wait()
+        log.logger.info("stopping: calls in flight finish, nothing is deleted")
+        if not server.stop(GRACE):
+            log.logger.warning("calls were still running at the end")
+    return 0
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[threading.Event]:
+    """Give an event that the first signal sets; a second one ends the process at once."""
+    stopping = threading.Event()
+
+    def stop(number: int, _frame: object) -> None:
+        if stopping.is_set():
+            os._exit(128 + number)
+        stopping.set()
+
+    before = [(number, signal.signal(number, stop)) for number in _SIGNALS]
+    try:
+        yield stopping
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def _require_kernel(root: str) -> None:
+    try:
+        kernel.require_overlay(root)
+    except kernel.OverlayError as error:
+        raise StartError(str(error)) from error
+
+
+def _open_store(root: str) -> SqliteStore:
+    path = Path(database_path(root))
+    try:
+        prepare_database(path)
+        return open_store(path)
+    except (DatabaseError, SnapshotterError) as error:
+        raise StartError(str(error)) from error
+    except OSError as error:
+        raise StartError(f"{path} cannot be opened: {error.strerror}") from error
+
+
+@contextmanager
+def _expected(what: str) -> Iterator[None]:
+    try:
+        yield
+    except SnapshotterError as error:
+        raise StartError(f"{what}: {error}") from error
+
+
+def _tidy(parts: Parts, config: Config) -> None:
+    upkeep.adopt_orphans(parts.context)
+    upkeep.follow_sources(
+        parts.context, {source.name: source.host_path for source in config.sources}
+    )
+
+
+def _bind(server: SnapshotServer, address: str) -> None:
+    with private_files():
+        try:
+            server.bind(address)
+        except BindError:
+            raise StartError(f"cannot make the socket {address}") from None

@@ -1,0 +1,9 @@
+"""Why the daemon does not start."""
+
+
+class StartError(Exception):
+    """The daemon cannot start as things are.
+
+    The message is for the operator: it names what is in the way and, where there is something to
+    do, what.
+    """

@@ -1,0 +1,77 @@
+"""Measuring committed snapshots in the background."""
+
+import threading
+from collections.abc import Callable
+
+from cvmfs_snapshotter.adapters.logs.logger import Logger
+
+BATCH = 10
+"""Snapshots that are measured between two looks at whether to stop."""
+
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 300.0
+
+
+class Measurer:
+    """A thread that measures whenever there is something to measure, and never dies.
+
+    containerd calls Commit inside its own write transaction, so that nothing is measured there.
+    """
+
+    def __init__(self, measure: Callable[[int], int], logger: Logger) -> None:
+        """Make the thread; it does not run yet.
+
+        Args:
+            measure: measures at most so many snapshots and tells how many it has measured.
+            logger: takes errors.
+        """
+        self._measure = measure
+        self._logger = logger
+        self._wanted = threading.Event()
+        self._stopping = threading.Event()
+        # A daemon thread: the process's end must not wait for the walk through a large tree.
+        self._thread = threading.Thread(target=self._run, name="measure", daemon=True)
+
+    def start(self) -> None:
+        """Begin with what an earlier process has left to do."""
+        self.wake()
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that there is something to measure."""
+        self._wanted.set()
+
+    def stop(self, seconds: float) -> bool:
+        """End the thread.
+
+        Args:
+            seconds: how long to wait for that at most.
+
+        Returns:
+            Whether it has ended.
+        """
+        self._stopping.set()
+        self.wake()
+        if self._thread.ident is not None:
+            self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        pause = _FIRST_PAUSE
+        while not self._stopping.is_set():
+            self._wanted.wait()
+            self._wanted.clear()
+            try:
+                self._measure_all()
+                pause = _FIRST_PAUSE
+            except Exception:
+                if self._stopping.is_set():
+                    return
+                self._logger.exception("snapshots could not be measured")
+                self._stopping.wait(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                self.wake()
+
+    def _measure_all(self) -> None:
+        while not self._stopping.is_set() and self._measure(BATCH) == BATCH:
+            pass

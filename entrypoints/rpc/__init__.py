@@ -1,0 +1,1 @@
+"""containerd's snapshot service over gRPC: translation only."""

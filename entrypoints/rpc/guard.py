@@ -1,0 +1,135 @@
+"""What surrounds every call: unreadable requests, errors, and the lines of the log."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Never, TypeAlias
+
+import attrs
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from cvmfs_snapshotter.adapters.logs.logger import Logger
+from cvmfs_snapshotter.domain.errors import InvalidArgumentError
+
+from .calls import Calls
+from .status import status_of
+from .streams import Streams
+
+# In quotes: only the stubs of grpcio make it generic.
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+
+@attrs.frozen
+class _Unreadable:
+    """Stands for a request that could not be read."""
+
+    size: int
+
+
+class Guard(grpc.ServerInterceptor):
+    """Gives each outcome of a call its status.
+
+    * A request that is no message of its type, or that has invalid UTF-8 in a text, is
+      INVALID_ARGUMENT.
+    * An error of the domain gets the code that containerd acts on.
+    * Anything else is a defect of ours: INTERNAL without details, which stand in the log.
+    """
+
+    def __init__(self, logger: Logger, calls: Calls, streams: Streams) -> None:
+        """Start to guard.
+
+        Args:
+            logger: takes defects and, at level debug, every call.
+            calls: counts the calls in flight.
+            streams: watches the streams among them.
+        """
+        self._logger = logger
+        self._calls = calls
+        self._streams = streams
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], "Handler | None"],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> "Handler | None":
+        """Put the guard around the handler of a call; see ``grpc.ServerInterceptor``."""
+        ended = self._streams.make_room()
+        if ended:
+            self._logger.warning("streams that nobody read were ended", count=ended)
+        handler = continuation(handler_call_details)
+        if handler is None or handler.request_deserializer is None:
+            return handler
+        method = handler_call_details.method.rpartition("/")[2]
+        read = _lenient(handler.request_deserializer)
+        if handler.unary_stream is not None:
+            return grpc.unary_stream_rpc_method_handler(
+                self._stream(method, handler.unary_stream), read, handler.response_serializer
+            )
+        if handler.unary_unary is not None:
+            return grpc.unary_unary_rpc_method_handler(
+                self._single(method, handler.unary_unary), read, handler.response_serializer
+            )
+        return handler
+
+    def _single(
+        self, method: str, behaviour: Callable[[Any, grpc.ServicerContext], Any]
+    ) -> Callable[[Any, grpc.ServicerContext], Any]:
+        def call(request: object, context: grpc.ServicerContext) -> Any:
+            started = time.monotonic()
+            with self._calls.one():
+                try:
+                    answer = behaviour(_readable(request), context)
+                except Exception as error:  # noqa: BLE001 - the outermost place
+                    self._fail(method, error, context, started)
+                self._note(method, grpc.StatusCode.OK, started)
+            return answer
+
+        return call
+
+    def _stream(
+        self, method: str, behaviour: Callable[[Any, grpc.ServicerContext], Iterator[Any]]
+    ) -> Callable[[Any, grpc.ServicerContext], Iterator[Any]]:
+        def call(request: object, context: grpc.ServicerContext) -> Iterator[Any]:
+            started = time.monotonic()
+            with self._calls.one():
+                try:
+                    answers = behaviour(_readable(request), context)
+                    yield from self._streams.watch(answers, context)
+                except Exception as error:  # noqa: BLE001 - the outermost place
+                    self._fail(method, error, context, started)
+                self._note(method, grpc.StatusCode.OK, started)
+
+        return call
+
+    def _fail(
+        self, method: str, error: Exception, context: grpc.ServicerContext, started: float
+    ) -> Never:
+        code, message = status_of(error)
+        if code is grpc.StatusCode.INTERNAL:
+            self._logger.error("call failed because of a defect", method=method, exc_info=error)
+        self._note(method, code, started)
+        context.abort(code, message)
+
+    def _note(self, method: str, code: grpc.StatusCode, started: float) -> None:
+        took = round((time.monotonic() - started) * 1000, 3)
+        self._logger.debug("call", method=method, code=code.name, duration_ms=took)
+
+
+def _lenient(read: Callable[[bytes], Message]) -> Callable[[bytes], Message | _Unreadable]:
+    def read_or_note(data: bytes) -> Message | _Unreadable:
+        # grpcio would answer INTERNAL, which is for failures of ours.
+        try:
+            return read(data)
+        except (DecodeError, UnicodeDecodeError):
+            return _Unreadable(len(data))
+
+    return read_or_note
+
+
+def _readable(request: object) -> object:
+    if isinstance(request, _Unreadable):
+        raise InvalidArgumentError(
+            f"the request ({request.size} bytes) cannot be read: it is not a message of this "
+            "call, or one of its texts is not UTF-8"
+        )
+    return request

@@ -1,0 +1,84 @@
+"""The gRPC server on a unix socket."""
+
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
+
+import grpc
+
+from cvmfs_snapshotter.adapters.logs.logger import Logger
+from cvmfs_snapshotter.domain.ports.snapshotter import Snapshotter
+from cvmfs_snapshotter.proto.containerd.services.snapshots.v1 import snapshots_pb2_grpc
+
+from .calls import Calls
+from .guard import Guard
+from .servicer import SnapshotsServicer
+from .streams import Streams
+
+THREADS = 32
+"""Calls that run at the same time; further ones wait."""
+
+MESSAGE_BYTES = 16 * 1024 * 1024
+"""Longest message in either direction, as in containerd; grpcio's own limit is 4 MiB."""
+
+
+class BindError(Exception):
+    """The socket could not be bound."""
+
+
+class SnapshotServer:
+    """Serves a ``Snapshotter``."""
+
+    def __init__(
+        self, snapshotter: Snapshotter, logger: Logger, streams: Streams | None = None
+    ) -> None:
+        """Make the server; no thread of ours runs yet.
+
+        Args:
+            snapshotter: does the work.
+            logger: takes defects and, at level debug, every call.
+            streams: watches the streams; with the usual limits if None.
+        """
+        self._calls = Calls()
+        guard = Guard(logger, self._calls, streams or Streams())
+        self._server = grpc.server(
+            ThreadPoolExecutor(THREADS, thread_name_prefix="rpc"),
+            interceptors=[guard],
+            options=(
+                ("grpc.max_receive_message_length", MESSAGE_BYTES),
+                ("grpc.max_send_message_length", MESSAGE_BYTES),
+                ("grpc.so_reuseport", 0),
+            ),
+        )
+        snapshots_pb2_grpc.add_SnapshotsServicer_to_server(
+            SnapshotsServicer(snapshotter), self._server
+        )
+
+    def bind(self, path: str) -> None:
+        """Make the socket. gRPC replaces a socket that is there, a live one too.
+
+        Args:
+            path: of the socket, absolute.
+
+        Raises:
+            BindError: it could not be made.
+        """
+        try:
+            self._server.add_insecure_port(f"unix:{quote(path)}")
+        except RuntimeError:
+            raise BindError(path) from None
+
+    def start(self) -> None:
+        """Begin to answer; returns at once."""
+        self._server.start()
+
+    def stop(self, grace: float) -> bool:
+        """Take no more calls, let those in flight finish, and remove the socket.
+
+        Args:
+            grace: seconds after which calls in flight are cancelled.
+
+        Returns:
+            Whether nothing is running any more.
+        """
+        self._server.stop(grace).wait()
+        return self._calls.wait_until_none(seconds=1.0)

@@ -1,0 +1,358 @@
+"""Bringing a database to the newest schema, and what is never done to it."""
+
+import hashlib
+import sqlite3
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from cvmfs_snapshotter.adapters.sqlite import DatabaseError, SchemaError, migrate, open_store
+from cvmfs_snapshotter.adapters.sqlite.backup import KEEP, back_up
+from cvmfs_snapshotter.adapters.sqlite.identifiers import BLOCK
+from cvmfs_snapshotter.adapters.sqlite.tables import METADATA
+from cvmfs_snapshotter.migrations.run import SCRIPTS, configuration, engine_for
+from cvmfs_snapshotter.migrations.run import migrate as run_migration
+
+SCHEMA = Path(__file__).parent / "schema.sql"
+
+NEXT_REVISION = '''
+"""Rebuild a table, as most changes do in SQLite."""
+import sqlalchemy as sa
+from alembic import op
+revision = "9000"
+down_revision = "{head}"
+branch_labels = depends_on = None
+def upgrade():
+    with op.batch_alter_table("snapshots") as batch:
+        batch.add_column(sa.Column("extra", sa.Text))
+    {trouble}
+def downgrade():
+    with op.batch_alter_table("snapshots") as batch:
+        batch.drop_column("extra")
+'''
+
+
+def contents(directory: Path) -> dict[str, str]:
+    """Give a digest of every file in a directory."""
+    files = sorted(p for p in directory.rglob("*") if p.is_file())
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def schema(path: Path) -> str:
+    """Give the text of a database's schema."""
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute(
+            "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type, name"
+        )
+        return "".join(f"{row[0]};\n" for row in rows)
+
+
+def _lines(statement: str) -> list[str]:
+    return [line.strip().rstrip(",") for line in statement.splitlines()]
+
+
+def leave_in_wal(path: Path, statement: str) -> None:
+    """Leave a change in the WAL, as a killed daemon does."""
+    script = (
+        "import os, sqlite3, sys\n"
+        "database = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "database.execute(sys.argv[2])\n"
+        "os._exit(0)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(path), statement], check=True)
+    assert path.with_name(f"{path.name}-wal").stat().st_size > 0
+
+
+def scripts_with(tmp_path: Path, trouble: str = "pass") -> str:
+    """Make a directory of revisions with one more than the program has."""
+    directory = tmp_path / "scripts"
+    (directory / "versions").mkdir(parents=True)
+    for name in ("env.py", "script.py.mako"):
+        (directory / name).write_text((Path(str(SCRIPTS)) / name).read_text())
+    for revision in (Path(str(SCRIPTS)) / "versions").glob("0*.py"):
+        (directory / "versions" / revision.name).write_text(revision.read_text())
+    text = NEXT_REVISION.format(head=migrate.REVISIONS[-1], trouble=trouble)
+    (directory / "versions" / "9000_next.py").write_text(text)
+    return str(directory)
+
+
+def test_a_new_database_is_private_and_durable(tmp_path: Path) -> None:
+    """Nobody but root reads it, and it is in WAL mode from its creation."""
+    path = tmp_path / "metadata.sqlite"
+    migrate.prepare_database(path)
+
+    assert 0o600 == path.stat().st_mode & 0o777
+    with closing(sqlite3.connect(path)) as database:
+        assert ("wal",) == database.execute("PRAGMA journal_mode").fetchone()
+    assert migrate.REVISIONS[-1] == migrate.revision_of(path)
+
+
+def test_the_store_syncs_every_commit(database: Path) -> None:
+    """What was answered survives a power cut: synchronous is FULL on the writing connection."""
+    store = open_store(database)
+    try:
+        assert 2 == store._writing.exec_driver_sql("PRAGMA synchronous").scalar_one()
+    finally:
+        store.close()
+
+
+def test_an_up_to_date_database_is_not_touched(database: Path) -> None:
+    """The usual start writes nothing, not even where a WAL was left."""
+    leave_in_wal(database, "INSERT INTO sources VALUES ('s', '/p')")
+    before = contents(database.parent)
+    migrate.prepare_database(database)
+
+    assert before == contents(database.parent)
+
+
+def test_the_usual_start_does_without_alembic(database: Path) -> None:
+    """It costs more time than the rest of the start."""
+    script = (
+        "import sys, pathlib\n"
+        "from cvmfs_snapshotter.adapters.sqlite import migrate, open_store\n"
+        "path = pathlib.Path(sys.argv[1])\n"
+        "migrate.prepare_database(path)\n"
+        "open_store(path).close()\n"
+        "sys.exit('alembic' in sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(database)], check=True)
+
+
+def test_the_constant_names_every_revision_in_order() -> None:
+    """The program compares with it instead of asking Alembic; there is one head."""
+    scripts = ScriptDirectory.from_config(configuration())
+    found = [script.revision for script in scripts.walk_revisions()]
+
+    assert list(migrate.REVISIONS) == found[::-1]
+    assert [migrate.REVISIONS[-1]] == list(scripts.get_heads())
+
+
+def test_tables_and_revisions_agree(database: Path) -> None:
+    """What the revisions make is what the program's tables say."""
+    engine = sa.create_engine(f"sqlite:///{database}", poolclass=sa.pool.NullPool)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert [] == compare_metadata(context, METADATA)
+    engine.dispose()
+
+
+def test_the_text_of_the_schema_is_the_stored_one(database: Path, tmp_path: Path) -> None:
+    """Comparing tables does not see a lost CHECK or the condition of an index; the text does."""
+    assert SCHEMA.read_text() == schema(database)
+    other = tmp_path / "made.sqlite"
+    engine = sa.create_engine(f"sqlite:///{other}", poolclass=sa.pool.NullPool)
+    METADATA.create_all(engine)
+    engine.dispose()
+    # In which order a table's constraints stand makes no difference.
+    made = {frozenset(_lines(part)) for part in schema(other).split(";\n")}
+    migrated = {frozenset(_lines(part)) for part in schema(database).split(";\n")}
+    assert 1 == len(migrated - made)
+    assert "alembic_version" in str(migrated - made)
+    assert set() == made - migrated
+
+
+def test_up_down_and_up_again_gives_the_same(tmp_path: Path) -> None:
+    """Every revision can be undone; nothing of it stays."""
+    path = tmp_path / "metadata.sqlite"
+    run_migration(path, "upgrade", "head")
+    first = schema(path)
+    run_migration(path, "downgrade", "base")
+
+    assert "snapshots" not in schema(path)
+    run_migration(path, "upgrade", "head")
+    assert first == schema(path)
+
+
+@pytest.mark.parametrize("with_wal", [False, True])
+def test_a_newer_database_is_refused_and_left_alone(database: Path, *, with_wal: bool) -> None:
+    """Every byte of its files stays; the message says what is to be done."""
+    statement = "UPDATE alembic_version SET version_num = '9999'"
+    if with_wal:
+        leave_in_wal(database, statement)
+    else:
+        with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+            connection.execute(statement)
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    before = contents(database.parent)
+
+    with pytest.raises(SchemaError, match=r"'9999'.*newer release.*left as it is"):
+        migrate.prepare_database(database)
+    assert before == contents(database.parent)
+
+
+@pytest.mark.parametrize(
+    "content", [b"no database at all, but long enough to be one" * 50, b"SQLite format 3\0" * 100]
+)
+def test_a_damaged_file_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    """It is neither deleted nor overwritten, and the message names the way on."""
+    path = tmp_path / "metadata.sqlite"
+    path.write_bytes(content)
+
+    with pytest.raises(DatabaseError, match=r"left as it is.*backups"):
+        migrate.prepare_database(path)
+    assert content == path.read_bytes()
+
+
+def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
+    """Tables of another program are not taken over."""
+    path = tmp_path / "metadata.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE theirs (x)")
+    before = contents(tmp_path)
+
+    with pytest.raises(DatabaseError, match="left as it is"):
+        migrate.prepare_database(path)
+    assert before == contents(tmp_path)
+
+
+def test_a_database_without_a_version_is_refused(database: Path) -> None:
+    """A record of the schema that is empty says nothing."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM alembic_version")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    with pytest.raises(DatabaseError, match="does not say which schema"):
+        migrate.prepare_database(database)
+
+
+def test_several_at_once_make_one_database(tmp_path: Path) -> None:
+    """The first one migrates, the others find it done."""
+    path = tmp_path / "metadata.sqlite"
+    errors: list[Exception] = []
+
+    def prepare() -> None:
+        try:
+            migrate.prepare_database(path)
+        except Exception as error:  # noqa: BLE001 - reported below
+            errors.append(error)
+
+    threads = [threading.Thread(target=prepare) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [] == errors
+    assert migrate.REVISIONS[-1] == migrate.revision_of(path)
+
+
+def test_a_failing_migration_changes_nothing(database: Path, tmp_path: Path) -> None:
+    """Tables, rows and revision are as before, though the revision had rebuilt a table."""
+    leave_in_wal(database, "INSERT INTO sources VALUES ('s', '/p')")
+    before = schema(database)
+    config = configuration(scripts_with(tmp_path, 'op.execute("SELECT * FROM nowhere")'))
+
+    with pytest.raises(sa.exc.OperationalError, match="nowhere"):
+        run_migration(database, "upgrade", "head", config)
+    assert before == schema(database)
+    assert migrate.REVISIONS[-1] == migrate.revision_of(database)
+    with closing(sqlite3.connect(database)) as connection:
+        assert [("s", "/p")] == connection.execute("SELECT * FROM sources").fetchall()
+
+
+def test_a_failing_child_is_reported_with_the_backup(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The operator hears what failed, that nothing changed, and where the backup is."""
+    monkeypatch.setattr(migrate, "REVISIONS", (*migrate.REVISIONS, "unknown"))
+
+    with pytest.raises(SchemaError, match=r"left as it is: .*A backup is .*\.bak"):
+        migrate.prepare_database(database)
+    assert migrate.REVISIONS[0] == migrate.revision_of(database)
+
+
+def test_a_migration_keeps_rows_and_identifiers(database: Path, tmp_path: Path) -> None:
+    """A rebuilt table has its rows, and the next identifier is above any given before."""
+    store = open_store(database)
+    given = [store.new_identifier() for _ in range(BLOCK + 3)]
+    store.close()
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute(
+            "INSERT INTO snapshots (id, name, parent_id, kind, created_at, updated_at, labels, "
+            "target) VALUES (?, 'n', 0, 'active', 1, 1, '{}', '')",
+            [given[-1]],
+        )
+    config = configuration(scripts_with(tmp_path))
+    for direction, revision in (("upgrade", "9000"), ("downgrade", migrate.REVISIONS[-1])):
+        run_migration(database, direction, revision, config)
+    store = open_store(database)
+    try:
+        assert store.new_identifier() > max(given)
+        found = store.read(lambda r: r.get("n"))
+    finally:
+        store.close()
+    assert found is not None
+    assert given[-1] == found.identifier
+
+
+def test_a_downgrade_makes_a_backup_first(database: Path) -> None:
+    """The operator can go back to an older release, and back again."""
+    backup = migrate.downgrade(database, migrate.REVISIONS[0])
+
+    assert migrate.REVISIONS[-1] == migrate.revision_of(backup)
+    with pytest.raises(SchemaError, match="no schema 'x'"):
+        migrate.downgrade(database, "x")
+
+
+def test_a_backup_has_what_is_still_in_the_wal(database: Path, tmp_path: Path) -> None:
+    """A copy of the file would lack it; a backup is private and complete."""
+    leave_in_wal(database, "INSERT INTO sources VALUES ('s', '/p')")
+    backup = back_up(database, tmp_path / "backups", "0001")
+
+    with closing(sqlite3.connect(backup)) as connection:
+        assert [("s", "/p")] == connection.execute("SELECT * FROM sources").fetchall()
+    assert 0o600 == backup.stat().st_mode & 0o777
+    assert 0o700 == backup.parent.stat().st_mode & 0o777
+
+
+def test_old_backups_go(database: Path, tmp_path: Path) -> None:
+    """The newest ones are kept."""
+    made = [back_up(database, tmp_path / "backups", "0001") for _ in range(KEEP + 2)]
+
+    assert sorted(made[2:]) == sorted((tmp_path / "backups").iterdir())
+
+
+def test_a_damaged_database_is_not_backed_up_as_if_it_were_whole(
+    database: Path, tmp_path: Path
+) -> None:
+    """Such a copy would push the good ones out."""
+    with database.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 200)
+
+    with pytest.raises(DatabaseError, match="left as it"):
+        back_up(database, tmp_path / "backups", "0001")
+    assert [] == list((tmp_path / "backups").iterdir())
+
+
+def test_rows_that_refer_to_nothing_stop_a_migration(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check before the commit takes everything back."""
+    trouble = (
+        'op.execute("CREATE TABLE child (p REFERENCES sources(name))")\n'
+        "    op.execute(\"INSERT INTO child VALUES ('none')\")"
+    )
+    config = configuration(scripts_with(tmp_path, trouble))
+
+    with pytest.raises(RuntimeError, match="refer to nothing"):
+        run_migration(database, "upgrade", "head", config)
+    assert "child" not in schema(database)
+
+
+def test_alembic_finds_nothing_to_do(database: Path) -> None:
+    """Its own check agrees that models and revisions are the same."""
+    engine = engine_for(database)
+    config = configuration()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.check(config)
+    engine.dispose()
