@@ -1,0 +1,1 @@
+"""The demonstration that `script/demo` runs: pulls and containers with and without our layers."""

@@ -1,0 +1,232 @@
+"""A private containerd: directories, socket and configuration of its own."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Self
+
+import attrs
+import grpc
+
+from tests.harness import mounts
+from tests.harness.cgroups import Cgroup
+from tests.harness.cri import Cri
+from tests.harness.ctr import Ctr
+from tests.harness.parts import Parts
+from tests.harness.processes import Program
+from tests.harness.workspace import sweep
+
+SNAPSHOTTER = "cvmfs-snapshotter"
+"""The name under which containerd knows our daemon; nerdctl knows it by this name only."""
+
+CONFIG = """\
+version = 2
+root = "{root}"
+state = "{state}"
+imports = []
+# What this test does not need, and what would write outside of our directories (opt).
+disabled_plugins = [
+  "io.containerd.internal.v1.opt",
+  "io.containerd.internal.v1.restart",
+  "io.containerd.internal.v1.tracing",
+  "io.containerd.tracing.processor.v1.otlp",
+  "io.containerd.monitor.v1.cgroups",
+  "io.containerd.snapshotter.v1.aufs",
+  "io.containerd.snapshotter.v1.btrfs",
+  "io.containerd.snapshotter.v1.devmapper",
+  "io.containerd.snapshotter.v1.native",
+  "io.containerd.snapshotter.v1.zfs",
+]
+
+[grpc]
+  address = "{socket}"
+[ttrpc]
+  address = "{socket}.ttrpc"
+{proxy}
+[plugins."io.containerd.gc.v1.scheduler"]
+  startup_delay = "100ms"
+
+[plugins."io.containerd.grpc.v1.cri"]
+  disable_apparmor = true
+  disable_tcp_service = true
+  # Without CAP_SYS_RESOURCE a process may not lower its score, which pods of the CRI want.
+  restrict_oom_score_adj = true
+  sandbox_image = "{sandbox}"
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    # Not there: all pods of tests use the network of the machine.
+    bin_dir = "{directory}/cni/bin"
+    conf_dir = "{directory}/cni/conf"
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    snapshotter = "{snapshotter}"
+    disable_snapshot_annotations = false
+    default_runtime_name = "runc"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+      runtime_type = "io.containerd.runc.v2"
+      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+        BinaryName = "{runc}"
+        Root = "{state}/runc"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "{hosts}"
+"""
+
+NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+"""Variables that a containerd needs on some machines to reach real registries."""
+
+PROXY = """\
+[proxy_plugins.{name}]
+  type = "snapshot"
+  address = "{address}"
+"""
+
+HOSTS = """\
+server = "http://{host}"
+[host."http://{host}"]
+  capabilities = ["pull", "resolve"]
+"""
+
+
+@attrs.define
+class Containerd:
+    """A containerd with the CRI, which can be stopped, killed and started again.
+
+    Attributes:
+        directory: Everything of it is in here.
+        snapshotter: What the CRI uses, `SNAPSHOTTER` or "overlayfs".
+        cri: A client of the CRI, as a kubelet is one.
+        cgroup: Above the cgroups of all pods.
+    """
+
+    directory: Path
+    snapshotter: str
+    cri: Cri
+    cgroup: Cgroup
+    _parts: Parts
+    _program: Program
+
+    @classmethod
+    def make(
+        cls,
+        parts: Parts,
+        directory: Path,
+        cgroup: Cgroup,
+        *,
+        registry: str,
+        sandbox: str,
+        proxy: Path | None = None,
+    ) -> Self:
+        """Write the configuration.
+
+        Args:
+            directory: Made, not there yet; its path has to be short, since sockets are in it.
+            cgroup: For its pods alone.
+            registry: Host and port of a registry that speaks plain HTTP.
+            sandbox: Reference of the image for sandboxes.
+            proxy: Socket of our daemon; without it, containerd's own overlayfs is used.
+        """
+        directory.mkdir(parents=True)
+        socket = directory / "containerd.sock"
+        snapshotter = SNAPSHOTTER if proxy else "overlayfs"
+        hosts = directory / "certs.d" / registry
+        hosts.mkdir(parents=True)
+        (hosts / "hosts.toml").write_text(HOSTS.format(host=registry))
+        # 1.6 before 1.6.32 looks for the image file system here, whatever the plugin's root is.
+        root = directory / "root"
+        (root / f"io.containerd.snapshotter.v1.{snapshotter}").mkdir(parents=True)
+        config = directory / "config.toml"
+        config.write_text(
+            CONFIG.format(
+                root=root,
+                state=directory / "state",
+                directory=directory,
+                hosts=hosts.parent,
+                runc=parts.runc,
+                sandbox=sandbox,
+                socket=socket,
+                snapshotter=snapshotter,
+                proxy=PROXY.format(name=SNAPSHOTTER, address=proxy) if proxy else "",
+            )
+        )
+        cri = Cri.connect(socket, logs=directory / "logs", cgroup_parent=cgroup.path)
+        # containerd finds its shim, and the shim finds mount helpers, by PATH.
+        environment = {"PATH": f"{parts.containerd}:{parts.runc.parent}:/usr/sbin:/usr/bin"}
+        environment |= {name: os.environ[name] for name in NETWORK if name in os.environ}
+        daemon = parts.containerd / "containerd"
+        command = (str(daemon), "--config", str(config), "--log-level", "debug")
+        program = Program(
+            "containerd", command, directory / "containerd.log", environment, directory
+        )
+        return cls(directory, snapshotter, cri, cgroup, parts, program)
+
+    @property
+    def socket(self) -> Path:
+        """Where it answers."""
+        return self.directory / "containerd.sock"
+
+    @property
+    def log(self) -> Path:
+        """File with everything that it logs."""
+        return self._program.log
+
+    def blob_size(self, digest: str) -> int:
+        """Tell the size of a blob in the content store, bytes; 0 when it is not there."""
+        store = self.directory / "root/io.containerd.content.v1.content/blobs"
+        blob = store / digest.replace(":", "/")
+        return blob.stat().st_size if blob.exists() else 0
+
+    def ctr(self, namespace: str = "k8s.io") -> Ctr:
+        """Give a runner of `ctr` for one of containerd's namespaces."""
+        return Ctr(self._parts.containerd / "ctr", self.socket, namespace, self.log.parent)
+
+    def start(self) -> Self:
+        """Start it and wait until the CRI answers.
+
+        Raises:
+            RuntimeError: It ended instead.
+        """
+        self._program.start()
+        self._program.wait_ready(self._answers)
+        return self
+
+    def kill(self) -> None:
+        """Kill it; shims and containers go on."""
+        self._program.kill()
+
+    def terminate(self) -> None:
+        """End it as a service manager does; shims and containers go on."""
+        self._program.terminate()
+
+    def stop(self) -> None:
+        """End it with all its containers, and take away all it made outside of its directory.
+
+        Works in whatever state it is, also when it was killed before.
+        """
+        if self._program.running:
+            try:
+                self.cri.remove_everything()
+            except grpc.RpcError:
+                # What cannot be stopped by asking is killed below.
+                self._program.send(signal.SIGKILL)
+        self.cri.close()
+        self._program.terminate()
+        sweep(self.directory, self.cgroup)
+
+    def _answers(self) -> bool:
+        try:
+            self.cri.version()
+        except grpc.RpcError:
+            return False
+        return True
+
+
+def overlayfs_works(directory: Path) -> bool:
+    """Tell whether this process can mount an overlay whose upper directory is in `directory`."""
+    names = [directory / name for name in ("lower", "upper", "work", "merged")]
+    for name in names:
+        name.mkdir()
+    options = f"lowerdir={names[0]},upperdir={names[1]},workdir={names[2]}"
+    mount = ("mount", "-t", "overlay", "overlay", "-o", options, str(names[3]))
+    works = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    mounts.unmount_below(directory)
+    subprocess.run(["rm", "-rf", *names], check=True)
+    return works

@@ -1,0 +1,127 @@
+"""All that a pull needs on one machine: a tree with layers, our daemon, containerd."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import attrs
+
+from tests.harness import mounts, parts, samples
+from tests.harness.containerd import Containerd
+from tests.harness.ctr import CtrError
+from tests.harness.daemon import Daemon, Decision
+from tests.harness.images import Image
+from tests.harness.layers import Layer
+from tests.harness.processes import wait_until
+from tests.harness.registry import Registry
+from tests.harness.repository import Repository
+from tests.harness.workspace import Workspace
+
+
+@attrs.frozen
+class Pulled:
+    """What a pull did.
+
+    Attributes:
+        reference: Of the image.
+        decisions: The daemon's decision about each layer, the lowest first; None where containerd
+            did not ask for it.
+        downloaded: Bytes that were sent for each layer, the lowest first.
+    """
+
+    reference: str
+    decisions: list[Decision | None]
+    downloaded: list[int]
+
+    @property
+    def outcomes(self) -> list[str]:
+        """For each layer "hit", "miss", or "" where containerd did not ask."""
+        return [each.outcome if each else "" for each in self.decisions]
+
+
+@attrs.frozen
+class Node:
+    """A machine with our daemon.
+
+    Attributes:
+        repository: The publisher's side of the tree.
+        layers: The tree as the daemon sees it, read-only.
+    """
+
+    registry: Registry
+    repository: Repository
+    layers: Path
+    daemon: Daemon
+    containerd: Containerd
+
+    def restart_daemon(self) -> None:
+        """Kill the daemon, start it again, and wait until containerd has found it."""
+        self.daemon.kill()
+        self.daemon.start()
+        self.wait_connected()
+
+    def wait_connected(self) -> None:
+        """Wait until containerd reaches the daemon, for which it lets some seconds pass.
+
+        Seen only when containerd has a snapshot to ask the daemon about.
+        """
+
+        def connected() -> bool:
+            try:
+                self.containerd.ctr().snapshots(self.containerd.snapshotter)
+            except CtrError:
+                return False
+            return True
+
+        wait_until("containerd has found the daemon", connected)
+
+    def pull(self, image: Image) -> Pulled:
+        """Pull an image through the CRI and tell what was decided and downloaded."""
+        self.registry.reset()
+        before = len(self.daemon.decisions())
+        reference = self.registry.reference(image)
+        self.containerd.cri.pull(reference)
+        sent = self.registry.downloaded()
+        return Pulled(
+            reference,
+            _by_target(self.daemon.decisions()[before:], image.chain_ids),
+            [sent.get(layer.digest, 0) for layer in image.layers],
+        )
+
+
+@contextmanager
+def node(
+    workspace: Workspace, name: str, registry: Registry, published: Iterable[Layer] = ()
+) -> Iterator[Node]:
+    """Give a running node, and end it with the block.
+
+    Args:
+        name: Of its directory in the workspace.
+        registry: A running one that has the image for sandboxes.
+        published: Layers that are on the tree from the beginning.
+    """
+    directory = workspace.base / name
+    repository = Repository.make(directory / "publisher")
+    repository.publish(*published)
+    with ExitStack() as stack:
+        layers = stack.enter_context(mounts.read_only(repository.path, directory / "cvmfs"))
+        daemon = Daemon.make(directory / "daemon", layers)
+        stack.callback(daemon.stop)
+        daemon.start()
+        containerd = Containerd.make(
+            parts.find(),
+            directory / "containerd",
+            workspace.cgroup.below(name),
+            registry=registry.host,
+            sandbox=registry.reference(samples.sandbox()),
+            proxy=daemon.socket,
+        )
+        stack.callback(containerd.stop)
+        containerd.start()
+        yield Node(registry, repository, layers, daemon, containerd)
+
+
+def _by_target(decisions: list[Decision], targets: list[str]) -> list[Decision | None]:
+    """Put the last decision about each target in the order of the targets."""
+    last = {decision.target: decision for decision in decisions}
+    return [last.get(target) for target in targets]

@@ -1,0 +1,60 @@
+"""Where the unpacked programs are: containerd, runc, a registry, busybox."""
+
+import os
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import attrs
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout."""
+
+
+@attrs.frozen
+class Parts:
+    """Paths of the programs that `script/parts` unpacks.
+
+    Attributes:
+        containerd: Directory with `containerd`, its shim and `ctr`.
+        runc: The program.
+        registry: The program `docker-registry`.
+        busybox: The program, linked statically, so that it is all that an image needs.
+    """
+
+    containerd: Path
+    runc: Path
+    registry: Path
+    busybox: Path
+
+
+@cache
+def find(containerd: str = "1.6") -> Parts:
+    """Tell where the programs are, and unpack them first when one is missing.
+
+    Args:
+        containerd: Version of containerd, as `script/parts` names it.
+
+    Raises:
+        RuntimeError: A program is missing also after `script/parts` has run.
+        subprocess.CalledProcessError: `script/parts` failed.
+    """
+    parts = _locate(containerd)
+    if not all(path.exists() for path in attrs.astuple(parts)):
+        subprocess.run([ROOT / "script" / "parts"], check=True)
+    for path in attrs.astuple(parts):
+        if not path.exists():
+            raise RuntimeError(f"{path} is missing; script/parts does not unpack it")
+    return parts
+
+
+def _locate(containerd: str) -> Parts:
+    """Apply the rule by which `script/parts` names its folders."""
+    cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    parts = Path(cache_home) / "cvmfs-snapshotter" / "parts"
+    return Parts(
+        containerd=parts / f"containerd-{containerd}" / "usr/bin",
+        runc=parts / "runc-1.1" / "usr/sbin/runc",
+        registry=parts / "registry-2.8" / "usr/bin/docker-registry",
+        busybox=parts / "busybox-1.35" / "bin/busybox",
+    )
