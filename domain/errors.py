@@ -26,7 +26,7 @@ class FailedPreconditionError(SnapshotterError):
 
 
 class UnavailableError(SnapshotterError):
-    """A remote layer below is out of reach at the moment; the caller may try again."""
+    """A remote layer below, or the records, are out of reach at the moment; worth another try."""
 
 
 class ResourceExhaustedError(SnapshotterError):

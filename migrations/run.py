@@ -31,7 +31,10 @@ def engine_for(path: Path) -> sa.Engine:
     Args:
         path: of the database, made if it is not there.
     """
-    engine = sa.create_engine(f"sqlite:///{path}", poolclass=sa.pool.NullPool)
+    # By a creator: a path may hold characters that mean something in a URL.
+    engine = sa.create_engine(
+        "sqlite://", creator=lambda: sqlite3.connect(path), poolclass=sa.pool.NullPool
+    )
 
     @sa.event.listens_for(engine, "connect")
     def connected(connection: sqlite3.Connection, _: object) -> None:
@@ -58,7 +61,8 @@ def migrate(path: Path, direction: str, revision: str, config: Config | None = N
         config: Alembic's configuration, for other revisions than the program's.
 
     Raises:
-        RuntimeError: rows were left that refer to nothing; nothing was changed.
+        RuntimeError: rows were left that refer to nothing, or identifiers would be given twice;
+            nothing was changed.
         Exception: whatever a revision raises; nothing was changed.
     """
     config = config or configuration()
@@ -67,10 +71,36 @@ def migrate(path: Path, direction: str, revision: str, config: Config | None = N
     try:
         with engine.begin() as connection:
             config.attributes["connection"] = connection
+            given_before = _next_identifier(connection)
             run = {"upgrade": command.upgrade, "downgrade": command.downgrade}[direction]
             run(config, revision)
             broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
             if broken:
                 raise RuntimeError(f"{len(broken)} rows would refer to nothing")
+            _require_new_identifiers(connection, given_before)
     finally:
         engine.dispose()
+
+
+def _next_identifier(connection: sa.Connection) -> int:
+    if not sa.inspect(connection).has_table("identifiers"):
+        return 0
+    return int(connection.exec_driver_sql("SELECT next FROM identifiers").scalar_one())
+
+
+def _require_new_identifiers(connection: sa.Connection, given_before: int) -> None:
+    """Refuse a revision that lost count: a snapshot would get the directory of another one."""
+    tables = sa.inspect(connection)
+    used = [
+        connection.exec_driver_sql(f"SELECT max(id) FROM {table}").scalar() or 0  # noqa: S608
+        for table in ("snapshots", "tombstones")
+        if tables.has_table(table)
+    ]
+    if not used:
+        return
+    following = _next_identifier(connection)
+    if following < given_before or following <= max(used):
+        raise RuntimeError(
+            f"the next identifier would be {following}, but identifiers up to "
+            f"{max(given_before - 1, *used)} have been given"
+        )

@@ -3,6 +3,7 @@
 import copy
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import TypeVar
 
 import attrs
@@ -35,7 +36,7 @@ class _State:
 
     def chain(self, identifier: int) -> tuple[Snapshot, ...]:
         chain: list[Snapshot] = []
-        while identifier:
+        while identifier in self.snapshots:
             chain.append(self.snapshots[identifier])
             identifier = chain[-1].parent_identifier
         return tuple(chain)
@@ -71,24 +72,37 @@ class _State:
         return dict(self.paths)
 
     def remote_layers(self, source: str) -> Sequence[tuple[int, Layer]]:
-        return [
+        found = [
             (s.identifier, s.layer)
             for s in self.snapshots.values()
             if s.layer is not None and s.layer.source == source
         ]
+        return sorted(found, key=itemgetter(0))
 
     def insert(self, snapshot: Snapshot) -> None:
         self._require_free(snapshot)
-        self.snapshots[snapshot.identifier] = snapshot
+        if snapshot.identifier in self.snapshots:
+            raise ValueError(f"identifier {snapshot.identifier} is in use")
+        self._keep(snapshot)
 
     def replace(self, snapshot: Snapshot) -> None:
         self._require_free(snapshot)
-        self.snapshots[snapshot.identifier] = snapshot
+        if snapshot.identifier not in self.snapshots:
+            raise KeyError(snapshot.identifier)
+        self._keep(snapshot)
 
     def _require_free(self, snapshot: Snapshot) -> None:
         taken = self.get(snapshot.name)
         if taken is not None and taken.identifier != snapshot.identifier:
             raise AlreadyExistsError(f"snapshot {snapshot.name!r} exists already")
+
+    def _keep(self, snapshot: Snapshot) -> None:
+        twin = self.find_remote(snapshot.parent_identifier, snapshot.target)
+        if snapshot.remote and twin is not None and twin.identifier != snapshot.identifier:
+            raise ValueError(f"parent and target of snapshot {snapshot.identifier} are taken")
+        # The caller's own labels may change afterwards.
+        kept = attrs.evolve(snapshot, labels=dict(snapshot.labels))
+        self.snapshots[snapshot.identifier] = kept
 
     def bury(self, identifier: int) -> None:
         del self.snapshots[identifier]
@@ -96,7 +110,7 @@ class _State:
 
     def measure(self, identifier: int, usage: Usage) -> None:
         snapshot = self.snapshots.get(identifier)
-        if snapshot is not None:
+        if snapshot is not None and snapshot.kind is Kind.COMMITTED:
             self.snapshots[identifier] = attrs.evolve(snapshot, usage=usage)
 
     def add_tombstones(self, identifiers: Sequence[int]) -> None:

@@ -6,6 +6,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+from .connections import connect
 from .trouble import DatabaseError
 
 KEEP = 5
@@ -26,13 +27,17 @@ def back_up(path: Path, directory: Path, revision: str | None) -> Path:
     Raises:
         DatabaseError: the copy could not be made, or is damaged; the database is as it was.
     """
-    directory.mkdir(mode=0o700, exist_ok=True)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     target = directory / f"{path.name}.{revision}.{stamp}.bak"
     partial = target.with_suffix(".part")
     try:
-        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(partial)) as copy:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        # Of a process that was killed at it.
+        for old in directory.glob(f"{path.name}.*.part*"):
+            old.unlink(missing_ok=True)
+        with closing(connect(path)) as source, closing(sqlite3.connect(partial)) as copy:
             source.backup(copy)
+            # One file, without a WAL beside it, is what an operator can copy.
             copy.execute("PRAGMA journal_mode=DELETE")
             verdict = copy.execute("PRAGMA integrity_check").fetchone()
         if verdict != ("ok",):

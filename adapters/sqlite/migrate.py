@@ -6,17 +6,16 @@ time than a daemon needs for the rest of its start.
 
 import fcntl
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from .backup import back_up
 from .trouble import DatabaseError, SchemaError
+from .untouched import beside, has_content, untouched
 
 REVISIONS = ("0001",)
 """Every revision that this release knows, oldest first; the last one is the schema it needs."""
@@ -36,20 +35,22 @@ def prepare_database(path: Path) -> None:
 
     Raises:
         SchemaError: a newer release wrote it, or a migration failed.
-        DatabaseError: it is no database, or cannot be read.
+        DatabaseError: it is no database of ours, is damaged, or cannot be read or backed up.
     """
-    with _alone(path.parent):
+    with _alone(path) as lock:
         found = revision_of(path)
-        if found == REVISIONS[-1]:
-            return
         if found is not None and found not in REVISIONS:
             raise SchemaError(
                 f"{path} has schema {found!r}, which a newer release made; this one knows up to "
                 f"{REVISIONS[-1]!r}. It was left as it is: install that release again, or let it "
                 "downgrade the database"
             )
+        if found is not None:
+            _require_sound(path)
+        if found == REVISIONS[-1]:
+            return
         backup = back_up(path, path.parent / "backups", found) if found is not None else None
-        _migrate(path, "upgrade", REVISIONS[-1], backup)
+        _migrate(path, "upgrade", REVISIONS[-1], backup, lock)
 
 
 def downgrade(path: Path, revision: str) -> Path:
@@ -64,25 +65,28 @@ def downgrade(path: Path, revision: str) -> Path:
 
     Raises:
         SchemaError: there is no such revision, or the migration failed.
-        DatabaseError: it is no database, or cannot be read.
+        DatabaseError: it is no database of ours, or cannot be read or backed up.
     """
     if revision not in REVISIONS:
         raise SchemaError(f"there is no schema {revision!r}; known are {', '.join(REVISIONS)}")
-    with _alone(path.parent):
+    with _alone(path) as lock:
         found = revision_of(path)
         if found not in REVISIONS:
             raise SchemaError(f"{path} has schema {found!r}, which this release does not know")
         backup = back_up(path, path.parent / "backups", found)
-        _migrate(path, "downgrade", revision, backup)
+        _migrate(path, "downgrade", revision, backup, lock)
     return backup
 
 
 @contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+def _alone(path: Path) -> Iterator[int]:
+    try:
+        descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise DatabaseError(f"{path.parent} cannot be opened: {error.strerror}") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 
@@ -99,46 +103,66 @@ def revision_of(path: Path) -> str | None:
     Raises:
         DatabaseError: it is no database of ours, or cannot be read.
     """
-    if not path.exists() or path.stat().st_size == 0:
+    if not has_content(path):
+        wal = beside(path, "-wal")
+        if has_content(wal):
+            raise DatabaseError(
+                f"{path} is missing or empty, but {wal} is there with changes to it. Nothing was "
+                f"touched: bring {path.name} back, or move the other file away to start empty"
+            )
         return None
-    wal = path.with_name(f"{path.name}-wal")
-    if not wal.exists() or wal.stat().st_size == 0:
-        return _read_revision(path, path)
-    # Even a reader writes beside a database that has a WAL, so a copy is read.
-    with tempfile.TemporaryDirectory(prefix=".schema-", dir=path.parent) as scratch:
-        copy = Path(scratch) / path.name
-        shutil.copyfile(path, copy)
-        shutil.copyfile(wal, copy.with_name(wal.name))
-        return _read_revision(copy, path, "mode=rw")
+    with _readable(path), untouched(path) as database:
+        if database.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+            return None
+        rows = database.execute("SELECT version_num FROM alembic_version").fetchall()
+    if len(rows) != 1:
+        raise DatabaseError(f"{path} does not say which schema it has; it was left as it is")
+    return str(rows[0][0])
 
 
-def _read_revision(path: Path, shown: Path, mode: str = "immutable=1") -> str | None:
+def _require_sound(path: Path) -> None:
+    with _readable(path), untouched(path) as database:
+        verdict = database.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != ("ok",):
+            raise sqlite3.DatabaseError(verdict[0])
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)) as database:
-            tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if not tables:
-                return None
-            row = database.execute("SELECT version_num FROM alembic_version").fetchone()
-    except sqlite3.Error as error:
+        yield
+    except (sqlite3.Error, OSError) as error:
         raise DatabaseError(
-            f"{shown} cannot be read as a database of this program ({error}). It was left as it "
-            f"is: restore one of the backups in {shown.parent / 'backups'}, or move it away to "
+            f"{path} cannot be read as a database of this program ({error}). It was left as it "
+            f"is: restore one of the backups in {path.parent / 'backups'}, or move it away to "
             "start empty"
         ) from error
-    if row is None:
-        raise DatabaseError(f"{shown} does not say which schema it has; it was left as it is")
-    return str(row[0])
 
 
-def _migrate(path: Path, direction: str, revision: str, backup: Path | None) -> None:
+def _migrate(path: Path, direction: str, revision: str, backup: Path | None, lock: int) -> None:
     # Isolated: a daemon that runs as root must not import code from wherever it was started.
     command = [sys.executable, "-I", "-m", _WORKER, direction, str(path), revision]
-    done = subprocess.run(  # noqa: S603 - our own program
-        command, capture_output=True, text=True, timeout=_CHILD_SECONDS, check=False
-    )
-    if done.returncode != 0:
+    try:
+        done = subprocess.run(  # noqa: S603 - our own program
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_CHILD_SECONDS,
+            check=False,
+            # Should this process die, the next one waits until the child is done.
+            pass_fds=(lock,),
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        cause = str(error)
+    else:
+        cause = done.stderr.strip() or f"status {done.returncode}" if done.returncode else ""
+    if not cause and revision_of(path) != revision:
+        cause = f"it has schema {revision_of(path)!r} afterwards"
+    if cause:
         kept = f" A backup is {backup}." if backup else ""
         raise SchemaError(
             f"{path} could not be brought to schema {revision!r} and was left as it is: "
-            f"{done.stderr.strip() or f'status {done.returncode}'}.{kept}"
+            f"{cause}.{kept}"
         )

@@ -1,10 +1,8 @@
 """What an operation reads and changes inside one transaction."""
 
+import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import sqlalchemy as sa
 
 from cvmfs_snapshotter.domain.errors import AlreadyExistsError
 from cvmfs_snapshotter.domain.filters import Pins
@@ -19,17 +17,14 @@ from .rows import names_of, row_of, snapshot_of, text_of
 class SqliteRecords:
     """Implements ``Records`` on a connection in a transaction."""
 
-    def __init__(self, connection: sa.Connection) -> None:
-        self.connection = connection
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
 
-    def _run(self, statement: str, **parameters: object) -> sa.CursorResult[Any]:
-        return self.connection.exec_driver_sql(statement, parameters)
-
-    def _rows(self, statement: str, **parameters: object) -> list[Sequence[Any]]:
-        return [tuple(row) for row in self._run(statement, **parameters)]
+    def _run(self, statement: str, **parameters: object) -> sqlite3.Cursor:
+        return self._connection.execute(statement, parameters)
 
     def _one(self, statement: str, **parameters: object) -> Snapshot | None:
-        row = self._run(statement, **parameters).first()
+        row = self._run(statement, **parameters).fetchone()
         return None if row is None else snapshot_of(row)
 
     def _numbers(self, statement: str, **parameters: object) -> list[int]:
@@ -51,7 +46,7 @@ class SqliteRecords:
 
     def has_children(self, identifier: int) -> bool:
         """See ``Records.has_children``."""
-        return self._run(statements.HAS_CHILDREN, id=identifier).first() is not None
+        return self._run(statements.HAS_CHILDREN, id=identifier).fetchone() is not None
 
     def page(self, pins: Pins, after: Position | None, limit: int) -> Sequence[Snapshot]:
         """See ``Records.page``."""
@@ -90,22 +85,22 @@ class SqliteRecords:
 
     def unrecorded(self, identifiers: Sequence[int]) -> Sequence[int]:
         """See ``Records.unrecorded``."""
-        recorded = set(self._numbers(statements.RECORDED))
-        return [identifier for identifier in identifiers if identifier not in recorded]
+        return self._numbers(statements.UNRECORDED, identifiers=json.dumps(list(identifiers)))
 
     def names_in(self, layer: Layer) -> Names | None:
         """See ``Records.names_in``."""
-        row = self._run(statements.NAMES_IN, source=layer.source, digest=layer.digest.hex).first()
+        found = self._run(statements.NAMES_IN, source=layer.source, digest=layer.digest.hex)
+        row = found.fetchone()
         return None if row is None else names_of(row[0])
 
     def source_paths(self) -> Mapping[str, str]:
         """See ``Records.source_paths``."""
-        return {row[0]: row[1] for row in self._rows(statements.SOURCE_PATHS)}
+        return dict(self._run(statements.SOURCE_PATHS).fetchall())
 
     def remote_layers(self, source: str) -> Sequence[tuple[int, Layer]]:
         """See ``Records.remote_layers``."""
-        rows = self._rows(statements.REMOTE_LAYERS, source=source)
-        return [(row[0], Layer(source, Digest(row[1]))) for row in rows]
+        rows = self._run(statements.REMOTE_LAYERS, source=source)
+        return [(identifier, Layer(source, Digest(digits))) for identifier, digits in rows]
 
 
 class SqliteTransaction(SqliteRecords):
@@ -119,21 +114,22 @@ class SqliteTransaction(SqliteRecords):
         """See ``Transaction.replace``."""
         row = row_of(snapshot)
         row["identifier"] = row.pop("id")
-        self._write_named(statements.REPLACE, snapshot, row)
+        if not self._write_named(statements.REPLACE, snapshot, row):
+            raise KeyError(snapshot.identifier)
 
-    def _write_named(self, statement: str, snapshot: Snapshot, row: dict[str, object]) -> None:
+    def _write_named(self, statement: str, snapshot: Snapshot, row: dict[str, object]) -> int:
         try:
-            self.connection.exec_driver_sql(statement, row)
-        except sa.exc.IntegrityError as error:
-            if isinstance(error.orig, sqlite3.IntegrityError) and str(error.orig).endswith(
-                ": snapshots.name"
-            ):
+            return self._connection.execute(statement, row).rowcount
+        except sqlite3.IntegrityError as error:
+            holder = self._numbers(statements.IDENTIFIER_OF, name=snapshot.name)
+            if holder not in ([], [snapshot.identifier]):
                 raise AlreadyExistsError(f"snapshot {snapshot.name!r} exists already") from error
-            raise
+            raise ValueError(f"snapshot {snapshot.identifier} cannot be recorded") from error
 
     def bury(self, identifier: int) -> None:
         """See ``Transaction.bury``."""
-        self._run(statements.DELETE, id=identifier)
+        if not self._run(statements.DELETE, id=identifier).rowcount:
+            raise KeyError(identifier)
         self._run(statements.ADD_TOMBSTONE, id=identifier)
 
     def measure(self, identifier: int, usage: Usage) -> None:
@@ -142,13 +138,13 @@ class SqliteTransaction(SqliteRecords):
 
     def add_tombstones(self, identifiers: Sequence[int]) -> None:
         """See ``Transaction.add_tombstones``."""
-        for identifier in identifiers:
-            self._run(statements.ADD_TOMBSTONE, id=identifier)
+        rows = [{"id": identifier} for identifier in identifiers]
+        self._connection.executemany(statements.ADD_TOMBSTONE, rows)
 
     def forget_tombstones(self, identifiers: Sequence[int]) -> None:
         """See ``Transaction.forget_tombstones``."""
-        for identifier in identifiers:
-            self._run(statements.FORGET_TOMBSTONE, id=identifier)
+        rows = [{"id": identifier} for identifier in identifiers]
+        self._connection.executemany(statements.FORGET_TOMBSTONE, rows)
 
     def keep_names(self, layer: Layer, names: Names) -> None:
         """See ``Transaction.keep_names``."""
@@ -162,3 +158,13 @@ class SqliteTransaction(SqliteRecords):
     def keep_source_path(self, source: str, path: str) -> None:
         """See ``Transaction.keep_source_path``."""
         self._run(statements.KEEP_PATH, name=source, path=path)
+
+    def take_identifiers(self, count: int) -> int:
+        """Take that many identifiers; gives the first of them."""
+        first: int = self._run(statements.NEXT_IDENTIFIER).fetchone()[0]
+        self.raise_identifiers(first + count)
+        return first
+
+    def raise_identifiers(self, to: int) -> None:
+        """Make every identifier that is taken from now on at least ``to``."""
+        self._run(statements.RAISE_IDENTIFIERS, to=to)

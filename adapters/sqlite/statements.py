@@ -20,7 +20,10 @@ _PARENT_NAME = sa.func.coalesce(_PARENT.c.name, sa.literal_column("''")).label("
 
 
 def _text(statement: sa.sql.ClauseElement) -> str:
-    return str(statement.compile(dialect=_DIALECT))
+    compiled = statement.compile(dialect=_DIALECT)
+    if any(value is not None for value in compiled.params.values()):
+        raise AssertionError(f"a value in {compiled} is missing from its text")
+    return str(compiled)
 
 
 def _p(name: str) -> sa.BindParameter[Any]:
@@ -34,7 +37,7 @@ def _snapshots(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 GET = _text(_snapshots(_S.name == _p("name")))
 FIND_REMOTE = _text(
-    _snapshots(_S.parent_id == _p("parent_id"), _S.target == _p("target"), _S.digest.is_not(None))
+    _snapshots(_S.parent_id == _p("parent_id"), _S.target == _p("target"), _S.local == _NONE)
 )
 
 
@@ -69,8 +72,11 @@ def page(*, local: bool, parent: bool, target: bool, name: bool) -> str:
         target: whether the target is given as ``target``.
         name: whether the name is given as ``name``.
     """
-    statement = _snapshots(_S.digest.is_(None) if local else _S.digest.is_not(None))
-    statement = statement.where(_S.id > _p("after"))
+    which: sa.ColumnElement[int] = _S.local
+    if target and not parent:
+        # The plus keeps SQLite from walking along the order of the listing for one that fits.
+        which = sa.literal_column("+snapshots.local")
+    statement = _snapshots(which == (_ONE if local else _NONE), _S.id > _p("after"))
     if parent:
         statement = statement.where(_S.parent_id == _p("parent_id"))
     if target:
@@ -101,14 +107,20 @@ TOMBSTONES_AFTER = _text(
     .limit(_p("limit"))
     .offset(_NONE)
 )
-RECORDED = _text(sa.union_all(sa.select(_S.id), sa.select(TOMBSTONES.c.id)))
+_ASKED = sa.func.json_each(_p("identifiers")).table_valued("value")
+UNRECORDED = _text(
+    sa.select(_ASKED.c.value).where(
+        ~sa.exists().where(_S.id == _ASKED.c.value),
+        ~sa.exists().where(TOMBSTONES.c.id == _ASKED.c.value),
+    )
+)
 NAMES_IN = _text(
     sa.select(LAYERS.c.names).where(
         LAYERS.c.source == _p("source"), LAYERS.c.digest == _p("digest")
     )
 )
 SOURCE_PATHS = _text(sa.select(SOURCES.c.name, SOURCES.c.path))
-REMOTE_LAYERS = _text(sa.select(_S.id, _S.digest).where(_S.source == _p("source")))
+REMOTE_LAYERS = _text(sa.select(_S.id, _S.digest).where(_S.source == _p("source")).order_by(_S.id))
 
 INSERT = _text(sa.insert(SNAPSHOTS))
 REPLACE = _text(

@@ -1,17 +1,14 @@
 """The store on SQLite."""
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-import sqlalchemy as sa
-
 from cvmfs_snapshotter.domain.ports.store import Records, Transaction
 
-from .connections import engine_for
+from .connections import connect, driver_of, pool_for
 from .identifiers import Identifiers
-from .session import SqliteRecords, SqliteTransaction
+from .session import SqliteRecords
 from .trouble import translated
 from .writer import Writer
 
@@ -30,46 +27,24 @@ class SqliteStore:
         Raises:
             ResourceExhaustedError: it cannot be opened.
         """
-        self._engine = engine_for(path)
+        self._pool = pool_for(path)
         with translated():
-            self._writing = self._engine.connect()
-        self._writer = Writer(self._writing)
-        self._identifiers = Identifiers(self._write_raw)
-        self._idle: list[sa.Connection] = []
-        self._idle_lock = threading.Lock()
+            self._writer = Writer(lambda: connect(path))
+        self._identifiers = Identifiers(self._writer)
 
     def read(self, operation: Callable[[Records], T]) -> T:
         """See ``Store.read``."""
         with translated():
-            connection = self._take()
+            pooled = self._pool.connect()
             try:
-                connection.exec_driver_sql("BEGIN")
-                result = operation(SqliteRecords(connection))
-                connection.exec_driver_sql("COMMIT")
-            except BaseException:
-                # In whatever state it is: a broken connection must not be given to the next one.
-                connection.close()
-                raise
-            with self._idle_lock:
-                self._idle.append(connection)
-            return result
-
-    def _take(self) -> sa.Connection:
-        with self._idle_lock:
-            if self._idle:
-                return self._idle.pop()
-        return self._engine.connect()
+                connection = driver_of(pooled)
+                connection.execute("BEGIN")
+                return operation(SqliteRecords(connection))
+            finally:
+                pooled.close()
 
     def write(self, operation: Callable[[Transaction], T]) -> T:
         """See ``Store.write``."""
-        return self._writer.write(operation)
-
-    def _write_raw(self, run: Callable[[sa.Connection], int]) -> int:
-        def operation(transaction: Transaction) -> int:
-            if not isinstance(transaction, SqliteTransaction):
-                raise TypeError("a transaction of another store")
-            return run(transaction.connection)
-
         return self._writer.write(operation)
 
     def new_identifier(self) -> int:
@@ -82,11 +57,8 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close all connections; nobody may be using the store any more."""
-        with self._idle_lock:
-            for connection in (*self._idle, self._writing):
-                connection.close()
-            self._idle.clear()
-        self._engine.dispose()
+        self._pool.dispose()
+        self._writer.close()
 
 
 def open_store(path: Path) -> SqliteStore:

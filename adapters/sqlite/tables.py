@@ -19,6 +19,8 @@ SNAPSHOTS = sa.Table(
     # 0 for none: SQLite's unique indexes take NULLs for different from one another.
     sa.Column("parent_id", sa.Integer, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
+    # 0 for a remote snapshot, 1 for a local one: the order of a listing, from an index.
+    sa.Column("local", sa.Integer, nullable=False),
     sa.Column("created_at", sa.Integer, nullable=False),
     sa.Column("updated_at", sa.Integer, nullable=False),
     sa.Column("labels", sa.Text, nullable=False),
@@ -28,27 +30,26 @@ SNAPSHOTS = sa.Table(
     sa.Column("size", sa.Integer),
     sa.Column("inodes", sa.Integer),
     sa.CheckConstraint("kind IN ('view', 'active', 'committed')", name="kind"),
+    sa.CheckConstraint("local = (digest IS NULL)", name="local"),
     sa.CheckConstraint("(source IS NULL) = (digest IS NULL)", name="layer"),
     sa.CheckConstraint("(size IS NULL) = (inodes IS NULL)", name="usage"),
     sa.CheckConstraint("digest IS NULL OR kind = 'committed'", name="remote"),
 )
-sa.Index("ix_snapshots_parent_id_target", SNAPSHOTS.c.parent_id, SNAPSHOTS.c.target)
+# Every index of SQLite ends with the row's id, so that these three give a listing in its order.
+sa.Index("ix_snapshots_local", SNAPSHOTS.c.local)
+sa.Index("ix_snapshots_parent", SNAPSHOTS.c.parent_id, SNAPSHOTS.c.local)
+sa.Index("ix_snapshots_target", SNAPSHOTS.c.target, SNAPSHOTS.c.parent_id, SNAPSHOTS.c.local)
 sa.Index(
     "uq_snapshots_remote",
     SNAPSHOTS.c.parent_id,
     SNAPSHOTS.c.target,
     unique=True,
-    sqlite_where=SNAPSHOTS.c.digest.is_not(None),
+    sqlite_where=sa.text("local = 0"),
 )
 sa.Index(
     "ix_snapshots_source",
     SNAPSHOTS.c.source,
     sqlite_where=SNAPSHOTS.c.source.is_not(None),
-)
-sa.Index(
-    "ix_snapshots_target",
-    SNAPSHOTS.c.target,
-    sqlite_where=SNAPSHOTS.c.target != "",
 )
 sa.Index(
     "ix_snapshots_unmeasured",

@@ -4,8 +4,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import sqlalchemy as sa
-
 from cvmfs_snapshotter.domain.errors import ResourceExhaustedError, UnavailableError
 
 _MEDIUM = {
@@ -13,10 +11,10 @@ _MEDIUM = {
     sqlite3.SQLITE_READONLY: "it cannot be written to",
     sqlite3.SQLITE_IOERR: "the disk reports an error",
     sqlite3.SQLITE_NOMEM: "there is no memory left",
-    sqlite3.SQLITE_CANTOPEN: "a file beside it cannot be opened",
-    sqlite3.SQLITE_CORRUPT: "it is damaged: stop the daemon and restore a backup",
-    sqlite3.SQLITE_NOTADB: "it is damaged: stop the daemon and restore a backup",
+    sqlite3.SQLITE_CANTOPEN: "one of its files cannot be opened",
 }
+_LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 class DatabaseError(Exception):
@@ -27,28 +25,47 @@ class SchemaError(DatabaseError):
     """The database has another schema than this release needs, and it could not be changed."""
 
 
+class DamagedError(ResourceExhaustedError):
+    """The database turned out to be damaged while it was in use."""
+
+
 def primary_code(error: BaseException) -> int:
     """Give SQLite's primary result code of a driver's error, 0 if it has none."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
+def is_locked(error: sqlite3.Error) -> bool:
+    """Tell whether somebody else holds the database."""
+    return primary_code(error) in _LOCKED
+
+
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn errors of the medium into the domain's.
+    """Turn errors of the medium into the domain's; any other error of the driver is our defect.
 
     Raises:
-        ResourceExhaustedError: disk full, read-only, broken.
-        UnavailableError: another process holds the database.
+        ResourceExhaustedError: disk full, read-only, broken; out of memory.
+        DamagedError: what is on the disk is no sound database.
+        UnavailableError: another process has held the database for ``BUSY_SECONDS``.
     """
     try:
         yield
-    except (sa.exc.DBAPIError, sqlite3.Error) as error:
-        original = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-        code = primary_code(original) if original is not None else 0
-        if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+    except sqlite3.Error as error:
+        code = primary_code(error)
+        if code in _LOCKED:
             raise UnavailableError("another process holds the database; try again") from error
-        if code in _MEDIUM:
-            raise ResourceExhaustedError(
-                f"the database cannot be used: {_MEDIUM[code]}; nothing was changed"
+        if code in _DAMAGED:
+            raise DamagedError(
+                "the database is damaged; nothing was changed: stop the daemon and restore a "
+                "backup"
             ) from error
+        if code in _MEDIUM:
+            raise _exhausted(_MEDIUM[code]) from error
         raise
+    except MemoryError as error:
+        # This is how the driver tells of SQLITE_NOMEM.
+        raise _exhausted(_MEDIUM[sqlite3.SQLITE_NOMEM]) from error
+
+
+def _exhausted(cause: str) -> ResourceExhaustedError:
+    return ResourceExhaustedError(f"the database cannot be used: {cause}; nothing was changed")

@@ -1,15 +1,12 @@
 """Transactions that change something, several of them behind one sync of the disk."""
 
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
-
-import sqlalchemy as sa
-
-from cvmfs_snapshotter.domain.ports.store import Transaction
+from typing import Any, Generic, TypeVar
 
 from .session import SqliteTransaction
-from .trouble import translated
+from .trouble import is_locked, translated
 
 T = TypeVar("T")
 
@@ -17,35 +14,36 @@ T = TypeVar("T")
 class _Call(Generic[T]):
     """One operation, and what came of it."""
 
-    def __init__(self, operation: Callable[[Transaction], T]) -> None:
-        self.operation = operation
+    def __init__(self, operation: Callable[[SqliteTransaction], T]) -> None:
+        self._operation = operation
+        self._results: list[T] = []
         self.done = False
         self.error: BaseException | None = None
-        self._results: list[T] = []
 
-    def run(self, transaction: Transaction) -> None:
-        """Run it; what it raises is its result."""
-        self._results = []
+    def run(self, transaction: SqliteTransaction) -> None:
+        """Run it, for the second time perhaps; what it raises is kept for its caller."""
+        self._results.clear()
         self.error = None
         try:
-            self._results = [self.operation(transaction)]
-        except BaseException as error:  # noqa: BLE001 - it belongs to the caller's thread, not to this
+            self._results.append(self._operation(transaction))
+        except KeyboardInterrupt:
+            # Meant for the thread that runs it, whosever operation it is.
+            raise
+        except BaseException as error:  # noqa: BLE001 - it is raised again in its caller's thread
             self.error = error
-
-    def raise_trouble(self) -> None:
-        """Raise what it raised, if that was the database's error and not the operation's."""
-        if isinstance(self.error, sa.exc.DBAPIError):
-            raise self.error
 
     def result(self) -> T:
         """Give what it returned, or raise what it raised."""
         if self.error is not None:
-            raise self.error
+            with translated():
+                raise self.error
         return self._results[0]
 
 
-class _LostError(Exception):
+class _LostError(sqlite3.OperationalError):
     """SQLite has rolled the whole transaction back, savepoints included."""
+
+    sqlite_errorcode = sqlite3.SQLITE_FULL
 
 
 class Writer:
@@ -56,76 +54,144 @@ class Writer:
     transaction, so that they share its sync.
     """
 
-    def __init__(self, connection: sa.Connection) -> None:
-        """Take over a connection in autocommit mode, which any thread may use."""
-        self._connection = connection
-        self._transaction = SqliteTransaction(connection)
-        self._turn = threading.Lock()
-        self._queue_lock = threading.Lock()
-        self._queue: list[_Call[object]] = []
+    def __init__(self, open_connection: Callable[[], sqlite3.Connection]) -> None:
+        """Open the connection.
 
-    def write(self, operation: Callable[[Transaction], T]) -> T:
+        Args:
+            open_connection: gives one in autocommit mode that any thread may use; called again
+                should it break.
+
+        Raises:
+            sqlite3.Error: what ``open_connection`` raises.
+        """
+        self._open = open_connection
+        self.connection = open_connection()
+        self._broken = False
+        self._turn = threading.Lock()
+        self._at_work: int | None = None
+        self._queue_lock = threading.Lock()
+        self._queue: list[_Call[Any]] = []
+
+    def write(self, operation: Callable[[SqliteTransaction], T]) -> T:
         """Run an operation; returns when its changes are durable. See ``Store.write``."""
+        if self._at_work == threading.get_ident():
+            raise RuntimeError("a write inside a write would wait for itself")
         call = _Call(operation)
-        with self._queue_lock:
-            self._queue.append(call)  # type: ignore[arg-type]
-        with self._turn:
-            if not call.done:
-                with self._queue_lock:
-                    batch, self._queue = self._queue, []
-                self._run(batch)
+        try:
+            with self._queue_lock:
+                self._queue.append(call)
+            with self._turn:
+                if not call.done:
+                    self._lead(call)
+        except BaseException:
+            # Its caller has given up: nobody must carry it out later.
+            with self._queue_lock:
+                self._queue = [other for other in self._queue if other is not call]
+            raise
         return call.result()
 
-    def _run(self, batch: Sequence[_Call[object]]) -> None:
-        try:
-            if len(batch) == 1 or not self._together(batch):
-                for call in batch:
-                    self._alone(call)
-        finally:
-            for call in batch:
-                call.done = True
+    def close(self) -> None:
+        """Close the connection; nobody may be writing any more."""
+        self.connection.close()
 
-    def _together(self, batch: Sequence[_Call[object]]) -> bool:
+    def _lead(self, own: _Call[T]) -> None:
+        with self._queue_lock:
+            batch, self._queue = self._queue, []
+        # Not there if a leader was torn away between taking the queue and working on it.
+        if own not in batch:
+            batch.append(own)
+        self._at_work = threading.get_ident()
+        try:
+            self._run(batch)
+        finally:
+            self._at_work = None
+            unsettled = [call for call in batch if not call.done]
+            if unsettled:
+                with self._queue_lock:
+                    self._queue[:0] = unsettled
+
+    def _run(self, batch: Sequence[_Call[Any]]) -> None:
+        if len(batch) > 1 and self._together(batch):
+            return
+        for call in batch:
+            self._alone(call)
+
+    def _together(self, batch: Sequence[_Call[Any]]) -> bool:
         """Run all in one transaction; False if it was lost, and nothing has happened."""
         try:
-            self._execute("BEGIN IMMEDIATE")
+            self._begin()
             for call in batch:
                 self._execute("SAVEPOINT one")
-                call.run(self._transaction)
+                call.run(SqliteTransaction(self.connection))
                 self._require_transaction()
                 if call.error is not None:
                     self._execute("ROLLBACK TO one")
                 self._execute("RELEASE one")
-            self._execute("COMMIT")
-        except (sa.exc.DBAPIError, _LostError):
+            self._commit(batch)
+        except sqlite3.Error as error:
+            if not is_locked(error):
+                return False
+            # Each would wait as long again, one after the other.
+            _fail(batch, error)
+        finally:
             self._roll_back()
-            return False
         return True
 
-    def _alone(self, call: _Call[object]) -> None:
+    def _alone(self, call: _Call[Any]) -> None:
         try:
-            with translated():
-                self._execute("BEGIN IMMEDIATE")
-                call.run(self._transaction)
-                if call.error is None:
-                    self._execute("COMMIT")
-            with translated():
-                call.raise_trouble()
-        except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
+            self._begin()
+            call.run(SqliteTransaction(self.connection))
+            if call.error is None:
+                self._require_transaction()
+                self._commit([call])
+        except sqlite3.Error as error:
             call.error = error
         finally:
             self._roll_back()
+        call.done = True
 
-    def _execute(self, statement: str) -> None:
-        self._connection.exec_driver_sql(statement)
+    def _begin(self) -> None:
+        if self._broken:
+            self.connection = self._open()
+            self._broken = False
+        self._execute("BEGIN IMMEDIATE")
 
-    def _in_transaction(self) -> bool:
-        return bool(self._connection.connection.in_transaction)
+    def _commit(self, calls: Sequence[_Call[Any]]) -> None:
+        try:
+            self._execute("COMMIT")
+            _settle(calls)
+        except sqlite3.Error:
+            raise
+        except BaseException:
+            # An interrupt may come when it is done already: what is durable must not run again.
+            if not self.connection.in_transaction:
+                _settle(calls)
+            raise
 
     def _require_transaction(self) -> None:
-        if not self._in_transaction():
+        if not self.connection.in_transaction:
             raise _LostError
 
     def _roll_back(self) -> None:
-        if self._in_transaction():
+        if self._broken or not self.connection.in_transaction:
+            return
+        try:
             self._execute("ROLLBACK")
+        except sqlite3.Error:
+            # Whatever state it is in, this ends its transaction.
+            self._broken = True
+            self.connection.close()
+
+    def _execute(self, statement: str) -> None:
+        self.connection.execute(statement)
+
+
+def _settle(calls: Sequence[_Call[Any]]) -> None:
+    for call in calls:
+        call.done = True
+
+
+def _fail(calls: Sequence[_Call[Any]], error: sqlite3.Error) -> None:
+    for call in calls:
+        call.error = error
+        call.done = True

@@ -88,7 +88,11 @@ class Records(Protocol):
 
 
 class Transaction(Records, Protocol):
-    """What can be changed; it becomes durable as a whole or not at all."""
+    """What can be changed; it becomes durable as a whole or not at all.
+
+    A ``KeyError`` or ``ValueError`` shows a defect of the caller: an identifier that no snapshot
+    has, one that is in use, or a second remote snapshot of one parent and target.
+    """
 
     def insert(self, snapshot: Snapshot) -> None:
         """Record a new snapshot under its identifier.
@@ -135,7 +139,8 @@ class Store(Protocol):
     """Keeps the records. Every method may be called by any number of threads at once.
 
     Failures of the medium (full disk, read-only file system, out of memory) are raised as
-    ``ResourceExhaustedError`` and leave everything as it was.
+    ``ResourceExhaustedError`` and leave everything as it was; so is, as ``UnavailableError``, that
+    another program holds the records for too long.
     """
 
     def read(self, operation: Callable[[Records], T]) -> T:

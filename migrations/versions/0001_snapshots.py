@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("parent_id", sa.Integer, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("local", sa.Integer, nullable=False),
         sa.Column("created_at", sa.Integer, nullable=False),
         sa.Column("updated_at", sa.Integer, nullable=False),
         sa.Column("labels", sa.Text, nullable=False),
@@ -30,22 +31,22 @@ def upgrade() -> None:
         sa.Column("size", sa.Integer),
         sa.Column("inodes", sa.Integer),
         sa.CheckConstraint("kind IN ('view', 'active', 'committed')", op.f("ck_snapshots_kind")),
+        sa.CheckConstraint("local = (digest IS NULL)", op.f("ck_snapshots_local")),
         sa.CheckConstraint("(source IS NULL) = (digest IS NULL)", op.f("ck_snapshots_layer")),
         sa.CheckConstraint("(size IS NULL) = (inodes IS NULL)", op.f("ck_snapshots_usage")),
         sa.CheckConstraint("digest IS NULL OR kind = 'committed'", op.f("ck_snapshots_remote")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_snapshots")),
         sa.UniqueConstraint("name", name=op.f("uq_snapshots_name")),
     )
-    op.create_index(op.f("ix_snapshots_parent_id_target"), "snapshots", ["parent_id", "target"])
-    op.create_index(
-        "ix_snapshots_target", "snapshots", ["target"], sqlite_where=sa.text("target != ''")
-    )
+    op.create_index("ix_snapshots_local", "snapshots", ["local"])
+    op.create_index("ix_snapshots_parent", "snapshots", ["parent_id", "local"])
+    op.create_index("ix_snapshots_target", "snapshots", ["target", "parent_id", "local"])
     op.create_index(
         "uq_snapshots_remote",
         "snapshots",
         ["parent_id", "target"],
         unique=True,
-        sqlite_where=sa.text("digest IS NOT NULL"),
+        sqlite_where=sa.text("local = 0"),
     )
     op.create_index(
         "ix_snapshots_source", "snapshots", ["source"], sqlite_where=sa.text("source IS NOT NULL")

@@ -103,6 +103,53 @@ class StoreContract:
         assert [first, renamed] == list(everything(store))
         assert store.read(lambda r: r.get("y")) is None
 
+    def test_a_remote_snapshot_is_there_once(self, store: Store) -> None:
+        """A second one of the same parent and target is a defect, and nothing changes."""
+        first = add(store, remote("first"))
+        local_one = add(store, local("local", target=str(TARGET)))
+
+        with pytest.raises(ValueError, match="snapshot"):
+            add(store, remote("second"))
+        other = add(store, remote("other", target=OTHER))
+        twin = attrs.evolve(other, labels=first.labels)
+        with pytest.raises(ValueError, match="snapshot"):
+            store.write(lambda t: t.replace(twin))
+        assert [first, other, local_one] == list(everything(store))
+
+    def test_a_taken_name_counts_more_than_a_taken_target(self, store: Store) -> None:
+        """Whoever repeats an insertion hears that the name is taken."""
+        add(store, remote("first"))
+
+        with pytest.raises(AlreadyExistsError, match="first"):
+            add(store, remote("first"))
+
+    def test_an_identifier_is_used_once(self, store: Store) -> None:
+        """Inserting under one that is in use is a defect, and nothing changes."""
+        first = add(store, local("x"))
+
+        with pytest.raises(ValueError, match=str(first.identifier)):
+            store.write(lambda t: t.insert(attrs.evolve(first, name="y")))
+        assert [first] == list(everything(store))
+
+    def test_what_is_not_there_cannot_change(self, store: Store) -> None:
+        """Replacing or burying an unknown identifier is a defect, and leaves no tombstone."""
+        with pytest.raises(KeyError, match="5"):
+            store.write(lambda t: t.replace(attrs.evolve(local("x"), identifier=5)))
+        with pytest.raises(KeyError, match="5"):
+            store.write(lambda t: t.bury(5))
+        assert [] == list(everything(store))
+        assert [] == list(store.read(lambda r: r.tombstones(0, 10)))
+
+    def test_labels_belong_to_the_store(self, store: Store) -> None:
+        """What a caller does to its own labels afterwards is not recorded."""
+        labels = {"a": "1"}
+        add(store, attrs.evolve(local("x"), labels=labels))
+        labels["b"] = "2"
+
+        found = store.read(lambda r: r.get("x"))
+        assert found is not None
+        assert {"a": "1"} == found.labels
+
     def test_an_operation_that_raises_changes_nothing(self, store: Store) -> None:
         """What it did before is undone, and its own error comes out."""
 
@@ -146,6 +193,21 @@ class StoreContract:
         assert (top, middle, bottom) == store.read(lambda r: r.chain(top.identifier))
         assert (bottom,) == store.read(lambda r: r.chain(bottom.identifier))
         assert () == store.read(lambda r: r.chain(0))
+        assert () == store.read(lambda r: r.chain(999))
+
+    def test_long_chains_are_given_whole(self, store: Store) -> None:
+        """An image may have more layers than any mount could take."""
+        made: list[Snapshot] = []
+        for number in range(1, 301):
+            below = made[-1] if made else None
+            made.append(attrs.evolve(local(f"n{number}", below), identifier=number))
+
+        def insert(transaction: Transaction) -> None:
+            for each in made:
+                transaction.insert(each)
+
+        store.write(insert)
+        assert tuple(reversed(made)) == store.read(lambda r: r.chain(300))
 
     def test_children_are_known(self, store: Store) -> None:
         """Any kind of child counts, and none that is gone."""
@@ -278,13 +340,15 @@ class StoreContract:
     def test_usage_is_recorded_for_committed_snapshots(self, store: Store) -> None:
         """Only committed ones without usage wait; measuring one that is gone is no error."""
         committed = add(store, local("c"))
-        add(store, local("a", kind=Kind.ACTIVE))
+        active = add(store, local("a", kind=Kind.ACTIVE))
         add(store, remote("r"))
 
         assert [committed.identifier] == list(store.read(lambda r: r.unmeasured(10)))
         assert [] == list(store.read(lambda r: r.unmeasured(0)))
         store.write(lambda t: t.measure(committed.identifier, Usage(2**40, 3)))
         store.write(lambda t: t.measure(999, Usage(1, 1)))
+        store.write(lambda t: t.measure(active.identifier, Usage(1, 1)))
+        assert active == store.read(lambda r: r.get("a"))
         found = store.read(lambda r: r.get("c"))
         assert found is not None
         assert Usage(2**40, 3) == found.usage
@@ -292,7 +356,8 @@ class StoreContract:
 
     def test_names_in_layers_are_kept(self, store: Store) -> None:
         """Each layer of each source has its own; a new result replaces the old one."""
-        names = Names(2**33, 1, 2, "a/.wh.\udcffb".encode(errors="surrogateescape").hex())
+        # A name on disk need not be text: Python shows such a byte as half of a surrogate pair.
+        names = Names(2**33, 1, 2, "a/.wh.\udcffb\0")
 
         assert store.read(lambda r: r.names_in(LAYER)) is None
         store.write(lambda t: t.keep_names(LAYER, Names(1, 0, 0)))

@@ -183,6 +183,16 @@ class StoreMachine(RuleBasedStateMachine):
         self.sqlite.close()
         self.sqlite = open_store(self.path)
 
+    @rule()
+    def crash(self) -> None:
+        """Go on with the files as a power cut would have left them just now."""
+        after = Path(tempfile.mkdtemp(dir=self.directory))
+        for file in self.path.parent.glob(f"{self.path.name}*"):
+            shutil.copyfile(file, after / file.name)
+        self.sqlite.close()
+        self.path = after / self.path.name
+        self.sqlite = open_store(self.path)
+
     @invariant()
     def agree(self) -> None:
         """Both stores say what the model says, in every way of asking."""

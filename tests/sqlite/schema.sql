@@ -1,8 +1,9 @@
-CREATE INDEX ix_snapshots_parent_id_target ON snapshots (parent_id, target);
+CREATE INDEX ix_snapshots_local ON snapshots (local);
+CREATE INDEX ix_snapshots_parent ON snapshots (parent_id, local);
 CREATE INDEX ix_snapshots_source ON snapshots (source) WHERE source IS NOT NULL;
-CREATE INDEX ix_snapshots_target ON snapshots (target) WHERE target != '';
+CREATE INDEX ix_snapshots_target ON snapshots (target, parent_id, local);
 CREATE INDEX ix_snapshots_unmeasured ON snapshots (id) WHERE size IS NULL AND kind = 'committed';
-CREATE UNIQUE INDEX uq_snapshots_remote ON snapshots (parent_id, target) WHERE digest IS NOT NULL;
+CREATE UNIQUE INDEX uq_snapshots_remote ON snapshots (parent_id, target) WHERE local = 0;
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -24,6 +25,7 @@ CREATE TABLE snapshots (
 	name TEXT NOT NULL, 
 	parent_id INTEGER NOT NULL, 
 	kind TEXT NOT NULL, 
+	local INTEGER NOT NULL, 
 	created_at INTEGER NOT NULL, 
 	updated_at INTEGER NOT NULL, 
 	labels TEXT NOT NULL, 
@@ -34,6 +36,7 @@ CREATE TABLE snapshots (
 	inodes INTEGER, 
 	CONSTRAINT pk_snapshots PRIMARY KEY (id), 
 	CONSTRAINT ck_snapshots_kind CHECK (kind IN ('view', 'active', 'committed')), 
+	CONSTRAINT ck_snapshots_local CHECK (local = (digest IS NULL)), 
 	CONSTRAINT ck_snapshots_layer CHECK ((source IS NULL) = (digest IS NULL)), 
 	CONSTRAINT ck_snapshots_usage CHECK ((size IS NULL) = (inodes IS NULL)), 
 	CONSTRAINT ck_snapshots_remote CHECK (digest IS NULL OR kind = 'committed'), 

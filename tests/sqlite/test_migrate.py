@@ -100,7 +100,7 @@ def test_the_store_syncs_every_commit(database: Path) -> None:
     """What was answered survives a power cut: synchronous is FULL on the writing connection."""
     store = open_store(database)
     try:
-        assert 2 == store._writing.exec_driver_sql("PRAGMA synchronous").scalar_one()
+        assert (2,) == store._writer.connection.execute("PRAGMA synchronous").fetchone()
     finally:
         store.close()
 
@@ -202,6 +202,56 @@ def test_a_damaged_file_is_refused_and_left_alone(tmp_path: Path, content: bytes
     assert content == path.read_bytes()
 
 
+@pytest.mark.parametrize("suffixes", [("-wal",), ("-wal", "-shm")])
+@pytest.mark.parametrize("content", [None, b""])
+def test_a_lost_database_is_not_started_empty(
+    database: Path, suffixes: tuple[str, ...], content: bytes | None
+) -> None:
+    """Where only its WAL is left, somebody took the wrong file away; SQLite would delete that."""
+    leave_in_wal(database, "INSERT INTO sources VALUES ('s', '/p')")
+    for suffix in {"-wal", "-shm"}.difference(suffixes):
+        database.with_name(database.name + suffix).unlink()
+    database.unlink()
+    if content is not None:
+        database.write_bytes(content)
+    before = contents(database.parent)
+
+    with pytest.raises(DatabaseError, match=r"missing or empty.*bring .* back"):
+        migrate.prepare_database(database)
+    assert before == contents(database.parent)
+
+
+def test_a_wal_without_its_index_is_read(database: Path) -> None:
+    """Files that were copied by hand come without it, and are looked at just as carefully."""
+    leave_in_wal(database, "UPDATE alembic_version SET version_num = '9999'")
+    database.with_name(f"{database.name}-shm").unlink()
+    before = contents(database.parent)
+
+    with pytest.raises(SchemaError, match="'9999'"):
+        migrate.prepare_database(database)
+    assert before == contents(database.parent)
+
+
+@pytest.mark.parametrize("with_wal", [False, True])
+def test_damage_inside_is_found_before_anything_is_served(
+    database: Path, *, with_wal: bool
+) -> None:
+    """A database that opens but is not sound is refused, and every byte of it stays."""
+    if with_wal:
+        leave_in_wal(database, "INSERT INTO sources VALUES ('s', '/p')")
+    with closing(sqlite3.connect(f"{database.as_uri()}?immutable=1", uri=True)) as connection:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = 'snapshots'"
+        page = connection.execute(query).fetchone()[0]
+    with database.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 200)
+    before = contents(database.parent)
+
+    with pytest.raises(DatabaseError, match=r"left as it is.*backups"):
+        migrate.prepare_database(database)
+    assert before == contents(database.parent)
+
+
 def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
     """Tables of another program are not taken over."""
     path = tmp_path / "metadata.sqlite"
@@ -276,8 +326,8 @@ def test_a_migration_keeps_rows_and_identifiers(database: Path, tmp_path: Path) 
     store.close()
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         connection.execute(
-            "INSERT INTO snapshots (id, name, parent_id, kind, created_at, updated_at, labels, "
-            "target) VALUES (?, 'n', 0, 'active', 1, 1, '{}', '')",
+            "INSERT INTO snapshots (id, name, parent_id, kind, local, created_at, updated_at, "
+            "labels, target) VALUES (?, 'n', 0, 'active', 1, 1, 1, '{}', '')",
             [given[-1]],
         )
     config = configuration(scripts_with(tmp_path))
@@ -291,6 +341,48 @@ def test_a_migration_keeps_rows_and_identifiers(database: Path, tmp_path: Path) 
         store.close()
     assert found is not None
     assert given[-1] == found.identifier
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE identifiers SET next = 1",
+        "UPDATE identifiers SET next = next - 1",
+        "INSERT INTO tombstones SELECT next FROM identifiers",
+    ],
+)
+def test_a_migration_that_would_give_identifiers_twice_is_undone(
+    database: Path, tmp_path: Path, statement: str
+) -> None:
+    """A new snapshot would find itself in the directory of an old one."""
+    store = open_store(database)
+    store.new_identifier()
+    store.close()
+    before = migrate.revision_of(database)
+    config = configuration(scripts_with(tmp_path, f'op.execute("{statement}")'))
+
+    with pytest.raises(RuntimeError, match="have been given"):
+        run_migration(database, "upgrade", "head", config)
+    assert before == migrate.revision_of(database)
+
+
+def test_a_path_may_hold_any_character(tmp_path: Path) -> None:
+    """The state directory is the operator's choice."""
+    path = tmp_path / "a b?mode=memory&x#%20" / "metadata.sqlite"
+    path.parent.mkdir()
+    migrate.prepare_database(path)
+    store = open_store(path)
+    store.write(lambda t: t.keep_source_path("s", "/p"))
+    store.close()
+
+    assert migrate.REVISIONS[-1] == migrate.revision_of(path)
+    assert path.name in {file.name for file in path.parent.iterdir()}
+
+
+def test_a_missing_directory_is_reported(tmp_path: Path) -> None:
+    """It is not made here: a typing error must not start an empty daemon."""
+    with pytest.raises(DatabaseError, match="cannot be opened"):
+        migrate.prepare_database(tmp_path / "none" / "metadata.sqlite")
 
 
 def test_a_downgrade_makes_a_backup_first(database: Path) -> None:
@@ -311,6 +403,16 @@ def test_a_backup_has_what_is_still_in_the_wal(database: Path, tmp_path: Path) -
         assert [("s", "/p")] == connection.execute("SELECT * FROM sources").fetchall()
     assert 0o600 == backup.stat().st_mode & 0o777
     assert 0o700 == backup.parent.stat().st_mode & 0o777
+
+
+def test_what_a_killed_backup_left_goes(database: Path, tmp_path: Path) -> None:
+    """Half a copy is of no use to anybody."""
+    directory = tmp_path / "backups"
+    directory.mkdir()
+    (directory / f"{database.name}.0001.20200101T000000.000000Z.part").write_bytes(b"half")
+    (directory / f"{database.name}.0001.20200101T000000.000000Z.part-journal").write_bytes(b"x")
+
+    assert [back_up(database, directory, "0001")] == list(directory.iterdir())
 
 
 def test_old_backups_go(database: Path, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 
 import pytest
-import sqlalchemy as sa
 
 from cvmfs_snapshotter.adapters.sqlite import SqliteStore
 from cvmfs_snapshotter.domain.errors import ResourceExhaustedError, UnavailableError
@@ -37,11 +36,11 @@ def spy(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> Spy:
     return Spy(store, monkeypatch)
 
 
-def driver_error(code: int) -> sa.exc.OperationalError:
-    """Make an error as SQLAlchemy raises it for a result code of SQLite."""
-    original = sqlite3.OperationalError("seeded")
-    original.sqlite_errorcode = code
-    return sa.exc.OperationalError("COMMIT", {}, original)
+def driver_error(code: int) -> sqlite3.OperationalError:
+    """Make an error as the driver raises it for a result code of SQLite."""
+    error = sqlite3.OperationalError("seeded")
+    error.sqlite_errorcode = code
+    return error
 
 
 def in_parallel(*work: Callable[[], object]) -> None:
@@ -175,8 +174,9 @@ def test_trouble_inside_an_operation_changes_nothing(store: SqliteStore) -> None
 
 def test_a_full_database_takes_nothing_and_recovers(store: SqliteStore) -> None:
     """SQLite's own limit of pages stands for a full disk: an error, then service again."""
-    pages = store._writing.exec_driver_sql("PRAGMA page_count").scalar_one()
-    store._writing.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+    connection = store._writer.connection
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count={pages}")
     big = "x" * 100_000
 
     def fill() -> None:
@@ -185,7 +185,7 @@ def test_a_full_database_takes_nothing_and_recovers(store: SqliteStore) -> None:
     with pytest.raises(ResourceExhaustedError, match="disk is full"):
         fill()
     assert {} == store.read(lambda r: r.source_paths())
-    store._writing.exec_driver_sql("PRAGMA max_page_count=1000000")
+    connection.execute("PRAGMA max_page_count=1000000")
     fill()
     assert {"big": big} == store.read(lambda r: r.source_paths())
 

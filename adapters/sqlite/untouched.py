@@ -1,0 +1,55 @@
+"""Reading a database without changing a byte of its files."""
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def untouched(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a database that may be of a newer release, or damaged, only to look at it.
+
+    An ordinary reader would make the index of the WAL anew, and write the WAL back when it closes.
+
+    Args:
+        path: of the file, which must exist; no daemon is using it.
+
+    Raises:
+        sqlite3.Error: it is no database, or cannot be read.
+        OSError: it cannot be read, or, where a copy has to be made, that cannot be written.
+    """
+    wal, index, journal = (beside(path, suffix) for suffix in ("-wal", "-shm", "-journal"))
+    if not has_content(wal) and not has_content(journal):
+        with _opened(path, "immutable=1") as database:
+            yield database
+    elif index.exists() and not has_content(journal):
+        # What a killed daemon leaves. SQLite then keeps the index of the WAL in memory.
+        with _opened(path, "mode=ro&readonly_shm=1") as database:
+            yield database
+    else:
+        with tempfile.TemporaryDirectory(prefix=".look-", dir=path.parent) as scratch:
+            for original in (path, wal, journal):
+                if original.exists():
+                    shutil.copyfile(original, Path(scratch) / original.name)
+            with _opened(Path(scratch) / path.name, "mode=rw") as database:
+                yield database
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """Give the path of one of SQLite's files beside a database."""
+    return path.with_name(f"{path.name}{suffix}")
+
+
+def has_content(path: Path) -> bool:
+    """Tell whether a file is there and not empty."""
+    return path.exists() and path.stat().st_size > 0
+
+
+@contextmanager
+def _opened(path: Path, how: str) -> Iterator[sqlite3.Connection]:
+    uri = f"{path.absolute().as_uri()}?{how}"
+    with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as database:
+        yield database
