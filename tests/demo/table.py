@@ -28,7 +28,8 @@ class Row:
 
 def heading(text: str) -> None:
     """Print a heading."""
-    print(f"\n{text}\n{'-' * len(text)}")
+    # Flushed, so that who reads a pipe knows where we are.
+    print(f"\n{text}\n{'-' * len(text)}", flush=True)
 
 
 def layers(rows: Sequence[Row]) -> None:

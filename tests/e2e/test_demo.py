@@ -72,24 +72,29 @@ def test_wrong_arguments(arguments: list[str], words: str) -> None:
     assert words in result.stderr
 
 
-@pytest.mark.parametrize("seconds", [0.1, 0.7, 1.5, 2.5])
+@pytest.mark.parametrize(
+    ("heading", "seconds"), [("", 0.1), ("1. ", 0.0), ("1. ", 0.7), ("2. ", 0.3), ("4. ", 0.1)]
+)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_leaves_nothing(
-    base: Workspace, number: signal.Signals, seconds: float
+    base: Workspace, number: signal.Signals, heading: str, seconds: float
 ) -> None:
     """Whenever a signal comes, all that was started is gone when the program has ended."""
     before = Machine.now()
-    temporary = base.base / f"{number.name}-{seconds}"
+    temporary = base.base / f"{number.name}-{heading}{seconds}".replace(" ", "")
     temporary.mkdir()
     with subprocess.Popen(
         COMMAND,
         cwd=ROOT,
         env=os.environ | {"TMPDIR": str(temporary)},
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as program:
         works_in = wait_until("it has a directory", lambda: list(temporary.iterdir()))[0]
+        assert program.stdout is not None
+        if heading:
+            next(line for line in program.stdout if line.startswith(heading))
         time.sleep(seconds)
         program.send_signal(number)
         _, errors = program.communicate(timeout=60)
