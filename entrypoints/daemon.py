@@ -2,8 +2,7 @@
 
 import os
 import signal
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -34,6 +33,8 @@ from .warming import warm_up
 GRACE = 10.0
 """Seconds that calls in flight get to finish when the daemon is told to stop."""
 
+_LAST = 2.0
+
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -59,8 +60,8 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
     with ExitStack() as held:
         held.callback(claim_root(root, fresh=fresh).release)
         held.callback(claim_address(address).release)
-        stopping = held.enter_context(_told_to_stop())
-        _require_kernel(root)
+        wait_until_told = held.enter_context(_told_to_stop())
+        _require_kernel(root, log)
         store = _open_store(root)
         held.callback(store.close)
         with _expected("the state directory cannot be used"):
@@ -71,43 +72,58 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
         server = SnapshotServer(parts.snapshotter, log.logger)
         _bind(server, address)
         parts.measurer.start()
-        held.callback(parts.measurer.stop, GRACE)
+        held.callback(parts.measurer.stop, _LAST)
         server.start()
         names = tuple(source.name for source in config.sources)
         warm_up(names, parts.sources, parts.context.clock, log.logger)
         log.logger.info(
             "serving", version=__version__, address=address, root=root, sources=list(names)
         )
-        stopping.wait()
+        wait_until_told()
         log.logger.info("stopping: calls in flight finish, nothing is deleted")
-        if not server.stop(GRACE):
-            log.logger.warning("calls were still running at the end")
+        _end_calls(server, parts, log)
     return 0
 
 
 @contextmanager
-def _told_to_stop() -> Iterator[threading.Event]:
-    """Give an event that the first signal sets; a second one ends the process at once."""
-    stopping = threading.Event()
+def _told_to_stop() -> Iterator[Callable[[], None]]:
+    """Give a function that waits for the first signal; a second one ends the process at once."""
+    told = False
 
     def stop(number: int, _frame: object) -> None:
-        if stopping.is_set():
+        nonlocal told
+        if told:
             os._exit(128 + number)
-        stopping.set()
+        told = True
 
+    def wait() -> None:
+        os.read(reading, 1)
+
+    # Not an Event: Python runs a handler between two instructions, so that one of a signal that
+    # comes while the main thread begins to wait for a lock would run after that wait only. A byte
+    # in a pipe is there at once.
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     before = [(number, signal.signal(number, stop)) for number in _SIGNALS]
     try:
-        yield stopping
+        yield wait
     finally:
         for number, handler in before:
             signal.signal(number, handler)
+        signal.set_wakeup_fd(wakeup)
+        os.close(reading)
+        os.close(writing)
 
 
-def _require_kernel(root: str) -> None:
+def _require_kernel(root: str, log: Log) -> None:
     try:
         kernel.require_overlay(root)
     except kernel.OverlayError as error:
         raise StartError(str(error)) from error
+    except OSError as error:
+        # A full disk for one: only a daemon that serves can remove anything from it.
+        log.logger.warning("whether overlays can be mounted is not known", cause=error.strerror)
 
 
 def _open_store(root: str) -> SqliteStore:
@@ -134,6 +150,20 @@ def _tidy(parts: Parts, config: Config) -> None:
     upkeep.follow_sources(
         parts.context, {source.name: source.host_path for source in config.sources}
     )
+
+
+def _end_calls(server: SnapshotServer, parts: Parts, log: Log) -> None:
+    if server.stop(GRACE):
+        return
+    # Those that wait for a source hear that there is no answer.
+    parts.probes.close()
+    if server.wait_until_idle(_LAST):
+        return
+    # Closing what they work with, or waiting for their threads, would be worse than leaving: the
+    # records are safe whenever the process ends.
+    log.logger.warning("calls are still running; the process ends without them")
+    log.flush()
+    os._exit(0)
 
 
 def _bind(server: SnapshotServer, address: str) -> None:

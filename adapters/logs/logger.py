@@ -1,5 +1,6 @@
 """What a line of the log looks like."""
 
+import contextlib
 import json
 import logging
 import sys
@@ -20,8 +21,6 @@ MAX_TEXT = 1024
 
 MAX_TRACEBACK = 16_384
 """Longest traceback, in characters."""
-
-_PASSED_THROUGH = frozenset("\n\t")
 
 
 @attrs.frozen
@@ -99,9 +98,22 @@ class _Bridge(logging.Handler):
         self._logger = logger
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._logger.log(
-            record.levelno, record.getMessage(), library=record.name, exc_info=record.exc_info
-        )
+        try:
+            self._logger.log(
+                _standard(record.levelno),
+                record.getMessage(),
+                library=record.name,
+                exc_info=record.exc_info,
+            )
+        except Exception:
+            # The library must not fail because its line does.
+            with contextlib.suppress(Exception):
+                self._logger.exception("a line could not be logged", library=record.name)
+
+
+def _standard(level: int) -> int:
+    # Libraries may have levels of their own, which structlog does not know.
+    return min(max(level // 10 * 10, logging.DEBUG), logging.CRITICAL)
 
 
 def _timed(_logger: WrappedLogger, method: str, fields: EventDict) -> EventDict:
@@ -138,10 +150,9 @@ def _console(_logger: WrappedLogger | None, _method: str, fields: MutableMapping
         f"{key}={value if _plain(value) else json.dumps(value, default=repr)}"
         for key, value in fields.items()
     ]
-    lines = [" ".join([head, *shown])]
-    if exception:
-        lines.append(_printable(str(exception)))
-    return "\n".join(lines)
+    # Indented, so that no text of an exception looks like a line of its own.
+    more = [f"    {_printable(line)}" for line in str(exception).splitlines()]
+    return "\n".join([" ".join([head, *shown]), *more])
 
 
 def _plain(value: object) -> bool:
@@ -150,7 +161,4 @@ def _plain(value: object) -> bool:
 
 
 def _printable(text: str) -> str:
-    return "".join(
-        c if c.isprintable() or c in _PASSED_THROUGH else c.encode("unicode_escape").decode()
-        for c in text
-    )
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -20,6 +20,8 @@ THREADS = 32
 MESSAGE_BYTES = 16 * 1024 * 1024
 """Longest message in either direction, as in containerd; grpcio's own limit is 4 MiB."""
 
+_SECONDS = 1.0
+
 
 class BindError(Exception):
     """The socket could not be bound."""
@@ -80,5 +82,16 @@ class SnapshotServer:
         Returns:
             Whether nothing is running any more.
         """
-        self._server.stop(grace).wait()
-        return self._calls.wait_until_none(seconds=1.0)
+        self._server.stop(grace).wait(grace + _SECONDS)
+        return self.wait_until_idle(_SECONDS)
+
+    def wait_until_idle(self, seconds: float) -> bool:
+        """Wait until no call is running.
+
+        Args:
+            seconds: how long at most.
+
+        Returns:
+            Whether none is.
+        """
+        return self._calls.wait_until_none(seconds)

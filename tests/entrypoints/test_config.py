@@ -13,22 +13,25 @@ UNPACKED = SourceSettings(
 )
 
 
-def load(directory: Path, text: str) -> tuple[SourceSettings, ...]:
+def _load(directory: Path, text: str) -> tuple[SourceSettings, ...]:
+    """Give the sources that a file of this text configures."""
     file = directory / "config.toml"
     file.write_text(text)
     return load_config(str(file)).sources
 
 
-def complaints(directory: Path, text: str) -> list[str]:
+def _complaints(directory: Path, text: str) -> list[str]:
+    """Give the problems that a file of this text has."""
     with pytest.raises(ConfigError) as raised:
-        load(directory, text)
+        _load(directory, text)
     prefix = f"{directory}/config.toml: "
     lines = str(raised.value).splitlines()
     assert all(line.startswith(prefix) for line in lines)
     return [line.removeprefix(prefix) for line in lines]
 
 
-def source(text: str) -> str:
+def _source(text: str) -> str:
+    """Give a source with these lines besides what it needs."""
     return f'[[source]]\nname = "a"\nrepository = "a.cern.ch"\n{text}\n'
 
 
@@ -40,12 +43,12 @@ def test_no_file() -> None:
 
 def test_empty_file(tmp_path: Path) -> None:
     """An empty file leaves the defaults."""
-    assert (UNPACKED,) == load(tmp_path, "")
+    assert (UNPACKED,) == _load(tmp_path, "")
 
 
 def test_legacy_keys(tmp_path: Path) -> None:
     """The two keys of the Go program stand for one source named like the repository."""
-    (found,) = load(
+    (found,) = _load(
         tmp_path, 'repository = "atlas.cern.ch"\nabsolute-mountpoint = "/mnt//atlas/"\n'
     )
 
@@ -59,19 +62,19 @@ def test_legacy_keys(tmp_path: Path) -> None:
 
 def test_legacy_repository_alone(tmp_path: Path) -> None:
     """The mount point follows from the repository, as in the Go program."""
-    assert "/cvmfs/atlas.cern.ch" == load(tmp_path, 'repository = "atlas.cern.ch"')[0].path
+    assert "/cvmfs/atlas.cern.ch" == _load(tmp_path, 'repository = "atlas.cern.ch"')[0].path
 
 
 def test_legacy_mountpoint_alone(tmp_path: Path) -> None:
     """The repository is the default one where only its mount point is given."""
-    (found,) = load(tmp_path, 'absolute-mountpoint = "/mnt/unpacked"')
+    (found,) = _load(tmp_path, 'absolute-mountpoint = "/mnt/unpacked"')
 
     assert ("unpacked.cern.ch", "/mnt/unpacked") == (found.repository, found.path)
 
 
 def test_sources_in_order(tmp_path: Path) -> None:
     """Sources keep the order of the file, with all their keys."""
-    first, second = load(
+    first, second = _load(
         tmp_path,
         """
         [[source]]
@@ -106,7 +109,7 @@ def test_sources_in_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ['repository = "a.b"', 'absolute-mountpoint = "/x"'])
 def test_legacy_beside_sources(tmp_path: Path, key: str) -> None:
     """A legacy key beside [[source]] is an error: it would be unclear which one counts."""
-    (line,) = complaints(tmp_path, f"{key}\n{source('')}")
+    (line,) = _complaints(tmp_path, f"{key}\n{_source('')}")
 
     assert line.startswith(f"{key.partition(' ')[0]}: stands for one source")
 
@@ -127,7 +130,7 @@ def test_legacy_beside_sources(tmp_path: Path, key: str) -> None:
 )
 def test_top_level(tmp_path: Path, text: str, expected: str) -> None:
     """A key of the file that is unknown or cannot be meant is named, with what was expected."""
-    (line,) = complaints(tmp_path, text)
+    (line,) = _complaints(tmp_path, text)
 
     assert expected in line
 
@@ -164,7 +167,7 @@ def test_top_level(tmp_path: Path, text: str, expected: str) -> None:
 )
 def test_source_keys(tmp_path: Path, text: str, expected: str) -> None:
     """A key of a source that is unknown or cannot be meant is named by its dotted key."""
-    (line,) = complaints(tmp_path, source(text))
+    (line,) = _complaints(tmp_path, _source(text))
 
     assert expected in line
 
@@ -176,7 +179,7 @@ def test_names(tmp_path: Path, name: str) -> None:
     """A name that does not fit into logs, metrics and commands is refused."""
     text = f'[[source]]\nname = "{name.encode("unicode_escape").decode()}"\nrepository = "a.b"'
     text = text.replace("\\x", "\\u00")
-    (line,) = complaints(tmp_path, text)
+    (line,) = _complaints(tmp_path, text)
 
     assert line.startswith("source[0].name: expected a name of at most 63 letters")
 
@@ -186,14 +189,14 @@ def test_names(tmp_path: Path, name: str) -> None:
 )
 def test_repositories(tmp_path: Path, repository: str) -> None:
     """A repository must have a fully qualified name: it becomes part of a path."""
-    (line,) = complaints(tmp_path, f'repository = "{repository}"')
+    (line,) = _complaints(tmp_path, f'repository = "{repository}"')
 
     assert line.startswith("repository: expected a fully qualified repository name")
 
 
 def test_directory_has_no_repository(tmp_path: Path) -> None:
     """A plain directory cannot be a repository at the same time."""
-    lines = complaints(tmp_path, source('kind = "directory"\npath = "/x"'))
+    lines = _complaints(tmp_path, _source('kind = "directory"\npath = "/x"'))
 
     assert ["source[0].repository: a source of kind 'directory' has none"] == lines
 
@@ -205,7 +208,7 @@ def test_missing_keys(tmp_path: Path) -> None:
         "source[0].path: missing",
         "source[1].name: missing",
         "source[1].repository: missing",
-    ] == complaints(tmp_path, '[[source]]\nkind = "directory"\n[[source]]')
+    ] == _complaints(tmp_path, '[[source]]\nkind = "directory"\n[[source]]')
 
 
 def test_twins(tmp_path: Path) -> None:
@@ -223,14 +226,14 @@ def test_twins(tmp_path: Path) -> None:
     assert [
         "source[1].name: 'a' is that of source[0] too",
         "source[1].path: '/cvmfs/a.cern.ch' is that of source[0] too",
-    ] == complaints(tmp_path, text)
+    ] == _complaints(tmp_path, text)
 
 
 def test_all_at_once(tmp_path: Path) -> None:
     """All problems of a file are reported at once."""
     text = 'repository = "x"\nfoo = 1\n[[source]]\nname = ""\nbar = 2\n'
 
-    lines = complaints(tmp_path, text)
+    lines = _complaints(tmp_path, text)
 
     assert {"repository", "foo", "source[0].name", "source[0].bar", "source[0].repository"} == {
         line.partition(":")[0] for line in lines
@@ -239,7 +242,7 @@ def test_all_at_once(tmp_path: Path) -> None:
 
 def test_syntax(tmp_path: Path) -> None:
     """An error of syntax is reported with its line."""
-    (line,) = complaints(tmp_path, "a = 1\nb = \n")
+    (line,) = _complaints(tmp_path, "a = 1\nb = \n")
 
     assert line.startswith("not TOML: ")
     assert "line 2" in line
@@ -247,7 +250,7 @@ def test_syntax(tmp_path: Path) -> None:
 
 def test_deep_nesting(tmp_path: Path) -> None:
     """A file that nests without end is an error, not a crash."""
-    (line,) = complaints(tmp_path, f"a = {'[' * 100_000}")
+    (line,) = _complaints(tmp_path, f"a = {'[' * 100_000}")
 
     assert line.startswith("not TOML")
 

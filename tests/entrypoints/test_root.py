@@ -1,0 +1,111 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from cvmfs_snapshotter.entrypoints.errors import StartError
+from cvmfs_snapshotter.entrypoints.root import claim_root, plain_root
+
+
+@pytest.mark.parametrize("character", [":", ",", "\\", "\n", "\0", "\x7f"])
+def test_paths_that_break_mount_options(character: str) -> None:
+    """The path stands in mount options, where some characters have a meaning."""
+    with pytest.raises(StartError, match="the state directory"):
+        plain_root(f"/var/lib/a{character}b")
+
+
+@pytest.mark.parametrize("root", ["", "var/lib", "/", "//", "/.", "/a/.."])
+def test_paths_that_cannot_be_meant(root: str) -> None:
+    """A path that is not absolute, or is everything, is refused."""
+    with pytest.raises(StartError, match="the state directory"):
+        plain_root(root)
+
+
+def test_a_plain_path() -> None:
+    """Slashes that mean nothing are dropped: the path is compared and stored."""
+    assert "/var/lib/x y" == plain_root("//var/lib//x y/")
+
+
+def test_a_new_root_is_private(tmp_path: Path) -> None:
+    """It is made for root alone, locked, and nothing else is in it yet."""
+    lock = claim_root(str(tmp_path / "a" / "root"), fresh=False)
+
+    assert 0o700 == stat.S_IMODE((tmp_path / "a" / "root").stat().st_mode)
+    assert ["lock"] == [path.name for path in (tmp_path / "a" / "root").iterdir()]
+    lock.release()
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o770, 0o500])
+def test_an_existing_root_becomes_private(tmp_path: Path, mode: int) -> None:
+    """What others could read in it is not for them."""
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root").chmod(mode)
+    claim_root(str(tmp_path / "root"), fresh=False).release()
+
+    assert 0o700 == stat.S_IMODE((tmp_path / "root").stat().st_mode)
+
+
+def test_a_root_open_to_everybody(tmp_path: Path) -> None:
+    """What everybody could have written cannot be relied on; it is left as it is."""
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root").chmod(0o777)
+    with pytest.raises(StartError, match="everybody can write"):
+        claim_root(str(tmp_path / "root"), fresh=False)
+
+    assert 0o777 == stat.S_IMODE((tmp_path / "root").stat().st_mode)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_a_root_of_somebody_else(tmp_path: Path) -> None:
+    """A directory of another user is not taken over."""
+    (tmp_path / "root").mkdir()
+    os.chown(tmp_path / "root", 12345, 0)
+    with pytest.raises(StartError, match="belongs to user 12345"):
+        claim_root(str(tmp_path / "root"), fresh=False)
+
+
+def test_a_root_that_is_a_file(tmp_path: Path) -> None:
+    """A path that is no directory is an error with its cause."""
+    (tmp_path / "root").write_text("precious")
+    with pytest.raises(StartError, match="cannot make the state directory"):
+        claim_root(str(tmp_path / "root"), fresh=False)
+
+    assert "precious" == (tmp_path / "root").read_text()
+
+
+def test_one_daemon_for_a_root(tmp_path: Path) -> None:
+    """A second one is refused, by whatever way it names the directory."""
+    lock = claim_root(str(tmp_path / "root"), fresh=False)
+    (tmp_path / "link").symlink_to(tmp_path / "root")
+    for name in ("root", "link"):
+        with pytest.raises(StartError, match="in use by another daemon"):
+            claim_root(str(tmp_path / name), fresh=False)
+    lock.release()
+
+
+def _go_state(root: Path) -> Path:
+    database = root / "snapshotter" / "metadata.db"
+    database.parent.mkdir(parents=True)
+    database.write_text("bolt")
+    return database
+
+
+def test_the_state_of_the_go_program(tmp_path: Path) -> None:
+    """It is not silently passed over: the message names both ways on, and the lock is free."""
+    database = _go_state(tmp_path / "root")
+    with pytest.raises(StartError) as raised:
+        claim_root(str(tmp_path / "root"), fresh=False)
+
+    assert "import" in str(raised.value)
+    assert "--fresh" in str(raised.value)
+    claim_root(str(tmp_path / "root"), fresh=True).release()
+    assert "bolt" == database.read_text()
+
+
+def test_the_state_of_the_go_program_beside_ours(tmp_path: Path) -> None:
+    """Once there are records of ours, the old ones do not matter any more."""
+    _go_state(tmp_path / "root")
+    (tmp_path / "root" / "metadata.sqlite").touch()
+
+    claim_root(str(tmp_path / "root"), fresh=False).release()

@@ -1,0 +1,312 @@
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from cvmfs_snapshotter.adapters.logs.events import LogEvents
+from cvmfs_snapshotter.adapters.logs.logger import MAX_TEXT, Log, open_log
+from cvmfs_snapshotter.domain.events import (
+    DirectoryKept,
+    Event,
+    LayerDecided,
+    LayerUnreachable,
+    OrphansFound,
+    SnapshotCommitted,
+    SourceMoved,
+)
+from cvmfs_snapshotter.domain.layer import Digest, Hit, Layer, Miss, Reason, Trouble
+
+DIGEST = Digest("a" * 64)
+TARGET = f"sha256:{'c' * 64}"
+HIT = Hit(Layer("unpacked", DIGEST), None)
+DECIDED = LayerDecided(
+    key="k8s.io/7/extract-1",
+    parent="below@0",
+    target=TARGET,
+    digest=str(DIGEST),
+    outcome=HIT,
+    seconds=0.0123456,
+)
+
+
+class Moments:
+    """A clock that is put forward by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self.seconds
+
+
+@attrs.frozen
+class Written:
+    """A log of events, and what was written to it."""
+
+    events: LogEvents
+    log: Log
+    path: Path
+    moments: Moments
+
+    def text(self) -> str:
+        """Give all that was written."""
+        assert self.log.lines.flush(10.0)
+        return self.path.read_text()
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Give the fields of all lines."""
+        return [json.loads(line) for line in self.text().splitlines()]
+
+    def line(self, event: Event) -> dict[str, Any]:
+        """Record an event and give the fields of its one line, without the time."""
+        before = len(self.lines())
+        self.events.record(event)
+        (fields,) = self.lines()[before:]
+        del fields["time"]
+        return fields
+
+
+Make = Callable[[int], Written]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Any:
+    """Give a way to make a log of events with a threshold."""
+    with (tmp_path / "log").open("w") as stream:
+
+        def made(level: int = logging.DEBUG) -> Written:
+            log, moments = open_log(level, stream), Moments()
+            return Written(LogEvents(log.logger, moments), log, tmp_path / "log", moments)
+
+        yield made
+
+
+@pytest.fixture
+def written(make: Make) -> Written:
+    """Give a log of events with everything in it."""
+    return make(logging.DEBUG)
+
+
+def _miss(reason: Reason, detail: str = "because", source: str = "unpacked") -> LayerDecided:
+    """Give the event of a miss."""
+    return attrs.evolve(DECIDED, outcome=Miss(reason, detail, source))
+
+
+def test_hit(written: Written) -> None:
+    """The line of a hit names the source and everything that containerd asked for."""
+    assert {
+        "level": "info",
+        "msg": "layer decision",
+        "remote-snapshot-prepared": "true",
+        "digest": str(DIGEST),
+        "target": TARGET,
+        "parent": "below@0",
+        "key": "k8s.io/7/extract-1",
+        "outcome": "hit",
+        "reason": "hit",
+        "detail": "",
+        "source": "unpacked",
+        "duration_ms": 12.346,
+    } == written.line(DECIDED)
+
+
+def test_miss(written: Written) -> None:
+    """The line of a miss says why."""
+    assert {
+        "level": "info",
+        "msg": "layer decision",
+        "remote-snapshot-prepared": "false",
+        "digest": str(DIGEST),
+        "target": TARGET,
+        "parent": "below@0",
+        "key": "k8s.io/7/extract-1",
+        "outcome": "miss",
+        "reason": "absent",
+        "detail": "because",
+        "source": "unpacked",
+        "duration_ms": 12.346,
+    } == written.line(_miss(Reason.ABSENT))
+
+
+@pytest.mark.parametrize(("event", "value"), [(DECIDED, "true"), (_miss(Reason.SLOW), "false")])
+def test_grep(written: Written, event: Event, value: str) -> None:
+    """Scripts that were made for the Go program find its key, spelled without a space."""
+    written.events.record(event)
+
+    assert f'"remote-snapshot-prepared":"{value}"' in written.text()
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.HIT])
+def test_level_of_a_miss(written: Written, reason: Reason) -> None:
+    """A miss is an error if it is the wrong layer, a warning if the source is ill, else normal."""
+    written.events.record(_miss(reason))
+    level = "info" if reason.healthy else "warning"
+
+    expected = "error" if reason is Reason.WRONG_CHAIN else level
+    assert (expected, reason.value) == (
+        written.lines()[0]["level"],
+        written.lines()[0]["reason"],
+    )
+
+
+def test_control_characters(written: Written) -> None:
+    """Labels of an image cannot forge a line: one decision is one line."""
+    forged = 'x"}\n{"msg":"layer decision","remote-snapshot-prepared":"true"}\r\x1b[2J'
+    event = attrs.evolve(
+        _miss(Reason.BAD_DIGEST), key=forged, parent=forged, target=forged, digest=forged
+    )
+    written.events.record(event)
+
+    text = written.text()
+    assert 1 == text.count("\n")
+    assert text.rstrip("\n").isprintable()
+    assert '"remote-snapshot-prepared":"true"' not in text
+    assert forged == json.loads(text)["digest"]
+
+
+def test_bounded(written: Written) -> None:
+    """The longest labels that containerd takes give a line of bounded length."""
+    long = "k" * 32_768
+    written.events.record(
+        attrs.evolve(_miss(Reason.BAD_TARGET, long), key=long, parent=long, target=long)
+    )
+
+    assert 5 * MAX_TEXT > len(written.text())
+
+
+def test_hint(written: Written) -> None:
+    """A missing digest label is explained at most once a minute."""
+    event = _miss(Reason.NO_DIGEST, source="")
+    hints = []
+    for seconds in (0.0, 0.0, 59.9, 0.2, 59.9, 0.2, 3600.0):
+        written.moments.seconds += seconds
+        before = len(written.lines())
+        written.events.record(event)
+        hints.append(len(written.lines()) - before - 1)
+
+    assert [1, 0, 0, 1, 0, 1, 1] == hints
+    hint = written.lines()[1]
+    assert ("warning", "layer digests are missing") == (hint["level"], hint["msg"])
+    assert "disable_snapshot_annotations = false" in hint["hint"]
+    assert "enable_remote_snapshot_annotations" in hint["hint"]
+
+
+def test_whole_hint(written: Written) -> None:
+    """The hint is short enough to be shown whole."""
+    written.events.record(_miss(Reason.NO_DIGEST))
+
+    assert written.lines()[1]["hint"].endswith("never send it.")
+
+
+def test_no_hint_otherwise(written: Written) -> None:
+    """Nothing is explained about other misses."""
+    for reason in set(Reason) - {Reason.HIT, Reason.NO_DIGEST}:
+        written.events.record(_miss(reason))
+
+    assert {"layer decision"} == {line["msg"] for line in written.lines()}
+
+
+def test_unreachable(written: Written) -> None:
+    """A layer out of reach is a warning with layer, path and cause."""
+    trouble = Trouble(Layer("nfs", DIGEST), "/mnt/nfs/x", Reason.STALE, "stale handle")
+
+    assert {
+        "level": "warning",
+        "msg": "remote layer out of reach",
+        "key": "k",
+        "digest": str(DIGEST),
+        "source": "nfs",
+        "path": "/mnt/nfs/x",
+        "reason": "stale",
+        "detail": "stale handle",
+    } == written.line(LayerUnreachable("k", trouble))
+
+
+def test_committed(written: Written) -> None:
+    """A commit is for those who debug."""
+    assert {"level": "debug", "msg": "snapshot committed", "snapshot": 7} == written.line(
+        SnapshotCommitted(7)
+    )
+
+
+def test_directory_kept(written: Written) -> None:
+    """A directory that could not be deleted is a warning with its cause."""
+    fields = written.line(DirectoryKept(7, "it is busy"))
+
+    assert ("warning", 7, "it is busy") == (
+        fields["level"],
+        fields["snapshot"],
+        fields["cause"],
+    )
+
+
+def test_orphans(written: Written) -> None:
+    """What a crash left is normal; what the database never gave is an error, in another line."""
+    written.events.record(OrphansFound((1, 2), (70,)))
+
+    assert [("info", 2, [1, 2]), ("error", 1, [70])] == [
+        (line["level"], line["count"], line["snapshots"]) for line in written.lines()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("event", "level"),
+    [(OrphansFound((1,), ()), "info"), (OrphansFound((), (1,)), "error")],
+)
+def test_orphans_of_one_sort(written: Written, event: Event, level: str) -> None:
+    """There is no line about directories that are not there."""
+    assert level == written.line(event)["level"]
+
+
+def test_many_orphans(written: Written) -> None:
+    """All are counted, but not all are shown."""
+    fields = written.line(OrphansFound(tuple(range(1, 100_001)), ()))
+
+    assert (100_000, list(range(1, 21))) == (fields["count"], fields["snapshots"])
+
+
+def test_source_moved(written: Written) -> None:
+    """A moved source is told with both paths."""
+    assert {
+        "level": "info",
+        "msg": "source moved",
+        "source": "nfs",
+        "before": "/a",
+        "after": "/b",
+        "links": 3,
+    } == written.line(SourceMoved("nfs", "/a", "/b", 3))
+
+
+def test_threshold(make: Make) -> None:
+    """The threshold holds for events too."""
+    written = make(logging.WARNING)
+    written.events.record(DECIDED)
+    written.events.record(_miss(Reason.SLOW))
+
+    assert ["slow"] == [line["reason"] for line in written.lines()]
+
+
+@pytest.mark.parametrize("event", [attrs.evolve(DECIDED, outcome=None), _miss(Any)])  # type: ignore[arg-type]
+def test_never_raises(written: Written, event: Event) -> None:
+    """An event that cannot be written costs no request: the log says so, with a traceback."""
+    written.events.record(event)
+
+    (line,) = written.lines()
+    assert ("error", "an event could not be logged") == (line["level"], line["msg"])
+    assert "LayerDecided" in line["event_type"]
+    assert "Traceback" in line["exception"]
+
+
+def test_never_raises_without_a_log() -> None:
+    """A log that fails altogether costs no request either."""
+
+    class Broken:
+        def __getattr__(self, name: str) -> Callable[..., None]:
+            raise OSError(name)
+
+    LogEvents(Broken()).record(DECIDED)  # type: ignore[arg-type]
