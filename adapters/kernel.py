@@ -35,6 +35,20 @@ def overlay_options(system: Path = _ROOT) -> tuple[str, ...]:
     return tuple(options)
 
 
+def opaque_attribute(system: Path = _ROOT) -> str:
+    """Give the extended attribute that makes a directory opaque to this kernel's overlayfs.
+
+    Args:
+        system: where ``/proc`` and ``/sys`` are found.
+
+    Returns:
+        Its name; with the option ``userxattr`` overlayfs reads another one (the kernel's
+        ``Documentation/filesystems/overlayfs.rst``, "User xattr").
+    """
+    space = "user" if "userxattr" in overlay_options(system) else "trusted"
+    return f"{space}.overlay.opaque"
+
+
 def _in_user_namespace(system: Path) -> bool:
     # The initial namespace maps all IDs to themselves (user_namespaces(7)).
     return _text(system / "proc/self/uid_map").split() not in ([], _INITIAL_NAMESPACE)

@@ -2,7 +2,7 @@
 
 import attrs
 
-from .layer import Hit, Miss, Trouble
+from .layer import Hit, Layer, Miss, Trouble
 
 
 @attrs.frozen
@@ -51,11 +51,24 @@ class SnapshotCommitted:
 
 
 @attrs.frozen
+class OwnersLost:
+    """A layer is used whose owners were flattened when it was published, or claimed by the client.
+
+    Attributes:
+        layer: which.
+        owner: user and group ID to which everything in it belongs.
+    """
+
+    layer: Layer
+    owner: tuple[int, int]
+
+
+@attrs.frozen
 class DirectoryKept:
     """A directory could not be deleted and stays for the next Cleanup.
 
     Attributes:
-        identifier: of the removed snapshot.
+        identifier: of the removed snapshot, or number of the unused companion.
         cause: in words.
     """
 
@@ -98,6 +111,7 @@ Event = (
     LayerDecided
     | LayerUnreachable
     | SnapshotCommitted
+    | OwnersLost
     | DirectoryKept
     | OrphansFound
     | SourceMoved

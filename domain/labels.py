@@ -35,6 +35,9 @@ MARKER = "containerd.io/snapshot/cvmfs.layer"
 MAX_LABEL_BYTES = 4096
 """Longest label, key and value together (containerd, ``pkg/labels/validate.go``)."""
 
+MAX_LABELS_BYTES = 15 * 1024 * 1024
+"""Most that all labels of a snapshot may take, so that its record fits a message of 16 MiB."""
+
 _MAX_ID = 2**32 - 2
 
 
@@ -51,10 +54,12 @@ def checked(labels: Mapping[str, str]) -> dict[str, str]:
         The labels to store.
 
     Raises:
-        InvalidArgumentError: a label is longer than ``MAX_LABEL_BYTES``.
+        InvalidArgumentError: a label is longer than ``MAX_LABEL_BYTES``, or all together take more
+            than ``MAX_LABELS_BYTES``.
     """
     for key, value in labels.items():
         _check_length(key, value)
+    _check_sum(labels)
     return {key: value for key, value in labels.items() if value and key != MARKER}
 
 
@@ -67,6 +72,14 @@ def _check_length(key: str, value: str) -> None:
         raise InvalidArgumentError(
             f"label {key[:64]!r} has {length} bytes with its value; "
             f"at most {MAX_LABEL_BYTES} are allowed"
+        )
+
+
+def _check_sum(labels: Mapping[str, str]) -> None:
+    total = sum(len(key.encode()) + len(value.encode()) for key, value in labels.items())
+    if total > MAX_LABELS_BYTES:
+        raise InvalidArgumentError(
+            f"the labels have {total} bytes together; at most {MAX_LABELS_BYTES} are allowed"
         )
 
 
@@ -94,7 +107,8 @@ class LabelChange:
             The labels after it.
 
         Raises:
-            InvalidArgumentError: the change sets or deletes one of those to keep.
+            InvalidArgumentError: the change sets or deletes one of those to keep, or the labels
+                would take more than ``MAX_LABELS_BYTES``.
         """
         after = dict(labels) if self.replace is None else dict(self.replace)
         named = self.change if self.replace is None else self.replace
@@ -111,7 +125,9 @@ class LabelChange:
                 after.pop(key, None)
         if MARKER in labels:
             after[MARKER] = labels[MARKER]
-        return {**after, **keep}
+        after.update(keep)
+        _check_sum(after)
+        return after
 
 
 def change_of(paths: Sequence[str], labels: Mapping[str, str]) -> LabelChange:

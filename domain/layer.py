@@ -81,8 +81,10 @@ class Reason(Enum):
     BUSY = "busy"
     BAD_METADATA = "bad-metadata"
     WRONG_CHAIN = "wrong-chain"
+    UNUSABLE_NAME = "unusable-name"
     WHITEOUTS = "whiteouts"
-    CATALOG_BELOW_ROOT = "catalog-below-root"
+    IMPLIED_DIRECTORIES = "implied-directories"
+    OWNERSHIP = "ownership"
     TOO_LONG = "options-too-long"
     NAME_TAKEN = "name-taken"
 
@@ -166,23 +168,6 @@ class Trouble:
     path: str
     reason: Reason
     detail: str
-
-
-@attrs.frozen
-class Names:
-    """What the names in a layer say about it; found once for each layer and kept.
-
-    Attributes:
-        entries: how many directory entries the layer has.
-        whiteouts: how many of them are whiteouts or opaque marks (names that begin with ``.wh.``).
-        catalogs_below_root: how many catalog markers lie deeper than the layer's root.
-        example: path of the first whiteout or marker found, for the operator; empty if none.
-    """
-
-    entries: int
-    whiteouts: int
-    catalogs_below_root: int
-    example: str = ""
 
 
 WHITEOUT_PREFIX = b".wh."

@@ -60,6 +60,14 @@ class Layout:
         """Path of the link that names a snapshot as lower directory."""
         return f"{self.root}/l/{identifier}"
 
+    def above(self, number: int) -> str:
+        """Path of the link to what a companion puts above its layer."""
+        return f"{self.root}/l/{number}a"
+
+    def below(self, number: int) -> str:
+        """Path of the link to what a companion puts below its layer."""
+        return f"{self.root}/l/{number}b"
+
     @property
     def hider(self) -> str:
         """Path of the link to the shared companion, which hides catalog markers in the root."""
@@ -91,8 +99,15 @@ def lowers(chain: Sequence[Snapshot], layout: Layout) -> tuple[str, ...]:
             if snapshot.layer.digest.hex in seen:
                 continue
             seen.add(snapshot.layer.digest.hex)
-        stack.append(layout.link(snapshot.identifier))
+        stack += _with_companion(snapshot, layout)
     return tuple(stack)
+
+
+def _with_companion(snapshot: Snapshot, layout: Layout) -> list[str]:
+    companion = snapshot.companion
+    above = [layout.above(companion.number)] if companion and companion.above else []
+    below = [layout.below(companion.number)] if companion and companion.below else []
+    return [*above, layout.link(snapshot.identifier), *below]
 
 
 def mounts_of(snapshot: Snapshot, chain: Sequence[Snapshot], layout: Layout) -> tuple[Mount, ...]:

@@ -21,6 +21,7 @@ from enum import Enum
 import attrs
 
 from . import labels as label_rules
+from .companions import Companion
 from .errors import FailedPreconditionError, InvalidArgumentError
 from .layer import Digest, Layer
 
@@ -63,6 +64,8 @@ class Snapshot:
         updated_at: nanoseconds since the epoch, UTC.
         labels: as containerd gave them, without empty values.
         layer: where a remote snapshot's files are; None for a local one.
+        companion: what lies above and below the layer to make it look as it should; None if it
+            needs nothing, or the snapshot is local.
         usage: what it takes on disk, where that is known; always known for a remote one.
     """
 
@@ -75,6 +78,7 @@ class Snapshot:
     updated_at: int
     labels: Mapping[str, str]
     layer: Layer | None = None
+    companion: Companion | None = None
     usage: Usage | None = None
 
     @property

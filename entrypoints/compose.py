@@ -1,9 +1,12 @@
 """The composition root: which adapter is behind which port."""
 
+from pathlib import Path
+
 import attrs
 
 from cvmfs_snapshotter.adapters import kernel
 from cvmfs_snapshotter.adapters.clock import SystemClock
+from cvmfs_snapshotter.adapters.companions import DiskCompanions
 from cvmfs_snapshotter.adapters.directories import DiskDirectories
 from cvmfs_snapshotter.adapters.layers.prober import WORKER_MODULE
 from cvmfs_snapshotter.adapters.layers.settings import SourceSettings
@@ -67,6 +70,7 @@ def compose(
     context = Context(
         store=store,
         directories=DiskDirectories(root),
+        companions=DiskCompanions(Path(root), kernel.opaque_attribute()),
         sources=layers,
         clock=clock,
         events=FanOut((LogEvents(logger), WakeOnCommit(measurer.wake))),

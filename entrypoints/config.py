@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from cvmfs_snapshotter.adapters.layers.settings import SourceKind, SourceSettings
+from cvmfs_snapshotter.domain.policy import ImpliedDirectories, Ownership, Policy, Whiteouts
 
 from . import config_values as values
 from .config_table import Problems, Table, shown
@@ -19,8 +20,6 @@ DEFAULT_REPOSITORY = "unpacked.cern.ch"
 
 _MOST_LOOKUP_SECONDS = 60.0
 _MOST_SCAN_SECONDS = 3600.0
-
-_LATER_WHITEOUTS = ("translate", "ignore")
 
 
 class ConfigError(Exception):
@@ -117,7 +116,7 @@ def _source(table: Table) -> SourceSettings:
     repository = table.take("repository", values.repository)
     path = table.take("path", values.path)
     host_path = table.take("host_path", values.path)
-    table.take("whiteouts", _whiteouts)
+    policy = _policy(table)
     lookup = table.take("lookup_deadline", values.seconds(_MOST_LOOKUP_SECONDS))
     scan = table.take("scan_deadline", values.seconds(_MOST_SCAN_SECONDS))
     table.finish()
@@ -129,7 +128,7 @@ def _source(table: Table) -> SourceSettings:
         repository = _required(table, "repository", repository)
         path = path or (f"/cvmfs/{repository}" if repository else "")
     settings = SourceSettings(
-        name=name, kind=SourceKind(kind), repository=repository or "", path=path
+        name=name, kind=SourceKind(kind), repository=repository or "", path=path, policy=policy
     )
     given: dict[str, Any] = {
         "host_path": host_path,
@@ -145,10 +144,16 @@ def _required(table: Table, key: str, value: str | None) -> str:
     return value or ""
 
 
-def _whiteouts(value: object) -> str:
-    if isinstance(value, str) and value in _LATER_WHITEOUTS:
-        raise ValueError("'refuse', all that this version implements")
-    return values.choice("refuse")(value)
+def _policy(table: Table) -> Policy:
+    whiteouts = table.take("whiteouts", values.one_of(Whiteouts))
+    implied = table.take("implied_dirs", values.one_of(ImpliedDirectories))
+    ownership = table.take("ownership", values.one_of(Ownership))
+    usual = Policy()
+    return Policy(
+        whiteouts or usual.whiteouts,
+        implied or usual.implied_directories,
+        ownership or usual.ownership,
+    )
 
 
 def _refuse_twins(sources: list[SourceSettings], problems: Problems) -> None:

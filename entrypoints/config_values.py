@@ -7,6 +7,8 @@ what was expected.
 import os
 import re
 from collections.abc import Callable
+from enum import Enum
+from typing import TypeVar
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9][A-Za-z0-9_-]{0,62})+")
@@ -84,3 +86,16 @@ def choice(*allowed: str) -> Callable[[object], str]:
         return value
 
     return read
+
+
+E = TypeVar("E", bound=Enum)
+
+
+def one_of(kind: type[E]) -> Callable[[object], E]:
+    """Take the value of one member of an enumeration.
+
+    Args:
+        kind: the enumeration; its values are words.
+    """
+    read = choice(*(member.value for member in kind))
+    return lambda value: kind(read(value))

@@ -147,6 +147,7 @@ def _expected(what: str) -> Iterator[None]:
 
 def _tidy(parts: Parts, config: Config) -> None:
     upkeep.adopt_orphans(parts.context)
+    upkeep.discard_unrecorded_companions(parts.context)
     upkeep.follow_sources(
         parts.context, {source.name: source.host_path for source in config.sources}
     )

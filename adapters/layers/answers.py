@@ -1,6 +1,9 @@
 """Answers of probe processes, read with the caution that is due to another process."""
 
-from cvmfs_snapshotter.domain.layer import Digest, Miss, Names, Reason
+from typing import Any
+
+from cvmfs_snapshotter.domain.companions import Directory, Names
+from cvmfs_snapshotter.domain.layer import Digest, Miss, Reason
 
 from .prober import Message
 
@@ -31,18 +34,60 @@ def diff_id_in(answer: Message) -> Digest | None:
 
 def names_in(answer: Message) -> Names | None:
     """Read the result of a scan; None if it is not one."""
-    entries = answer.get("entries")
-    whiteouts = answer.get("whiteouts")
-    catalogs = answer.get("catalogs_below_root")
-    example = answer.get("example")
-    if not (
-        isinstance(entries, int)
-        and isinstance(whiteouts, int)
-        and isinstance(catalogs, int)
-        and isinstance(example, str)
-    ):
+    try:
+        return Names(
+            entries=_number(answer["entries"]),
+            markers=_paths(answer["markers"]),
+            directories=directories_in(answer),
+            implied=_paths(answer["implied"]),
+            owners=tuple((_number(u), _number(g)) for u, g in _list(answer["owners"])),
+            unusable=_path(answer["unusable"]),
+        )
+    except (KeyError, TypeError, ValueError):
         return None
-    return Names(entries, whiteouts, catalogs, example)
+
+
+def directories_in(answer: Message) -> tuple[Directory, ...]:
+    """Read the directories that an answer describes.
+
+    Args:
+        answer: the answer.
+
+    Returns:
+        The directories, in the order of their paths.
+
+    Raises:
+        KeyError: there are none in it.
+        TypeError: they are not described as they should be.
+        ValueError: the same.
+    """
+    described = [
+        Directory(_path(path), *(_number(n) for n in numbers))
+        for path, *numbers in _list(answer["directories"])
+    ]
+    return tuple(sorted(described))
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("not a list")
+    return value
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError("not a number")
+    return value
+
+
+def _path(value: object) -> bytes:
+    if not isinstance(value, str):
+        raise TypeError("not a path")
+    return value.encode(errors="surrogateescape")
+
+
+def _paths(value: object) -> tuple[bytes, ...]:
+    return tuple(sorted(_path(path) for path in _list(value)))
 
 
 def place_in(answer: Message, count: int) -> int:

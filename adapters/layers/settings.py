@@ -5,6 +5,7 @@ from enum import Enum
 import attrs
 
 from cvmfs_snapshotter.domain.layer import Digest
+from cvmfs_snapshotter.domain.policy import Policy
 
 
 class SourceKind(Enum):
@@ -26,6 +27,7 @@ class SourceSettings:
         host_path: its root as containerd mounts it.
         lookup_deadline: seconds that a look-up may take; for a scan, seconds without progress.
         scan_deadline: seconds that a request may wait for a scan that makes progress.
+        policy: what is done about layers that differ from their image.
     """
 
     name: str
@@ -35,6 +37,7 @@ class SourceSettings:
     host_path: str = attrs.field(default=attrs.Factory(lambda self: self.path, takes_self=True))
     lookup_deadline: float = 5.0
     scan_deadline: float = 60.0
+    policy: Policy = attrs.field(factory=Policy)
 
     def layer_path(self, digest: Digest) -> str:
         """Give the path of a layer's files as containerd mounts it."""

@@ -1,11 +1,13 @@
 """The configured sources, behind the domain's port."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from cvmfs_snapshotter.domain.layer import Digest, Hit, Layer, Miss, Names, Reason, Trouble
+from cvmfs_snapshotter.domain.companions import Directory, Names
+from cvmfs_snapshotter.domain.layer import Digest, Hit, Layer, Miss, Reason, Trouble
+from cvmfs_snapshotter.domain.policy import Policy
 from cvmfs_snapshotter.domain.ports.clock import Clock
 
-from .answers import diff_id_in, miss_in, names_in, place_in
+from .answers import diff_id_in, directories_in, miss_in, names_in, place_in
 from .prober import Message, Prober
 from .settings import SourceSettings, below_root
 
@@ -142,6 +144,41 @@ class Sources:
                 f"what the names in layer {layer.digest} say could not be recorded, so that it "
                 f"will be scanned again: {error}"
             )
+
+    def directories_below(
+        self, paths: Sequence[bytes], lowers: Sequence[Layer | str], until: float
+    ) -> Mapping[bytes, Directory] | Miss:
+        """See ``LayerSources.directories_below``."""
+        layers = [lower for lower in lowers if isinstance(lower, Layer)]
+        for layer in layers:
+            if layer.source not in self._settings:
+                detail = f"source {layer.source!r} is not configured any more"
+                return Miss(Reason.NO_SOURCE, detail, layer.source)
+        seconds = until - self._clock.monotonic()
+        if seconds <= 0:
+            return Miss(Reason.SLOW, f"{_TOO_LATE} the layers below were asked")
+        names = list(dict.fromkeys(layer.source for layer in layers))
+        request = {
+            "do": "below",
+            "sources": [self._settings[name].request for name in names],
+            "lowers": [
+                lower if isinstance(lower, str) else [names.index(lower.source), lower.digest.hex]
+                for lower in lowers
+            ],
+            "paths": [path.decode(errors="surrogateescape") for path in paths],
+        }
+        answer = self._prober.ask(request, seconds)
+        miss = miss_in(answer, "")
+        if miss is not None:
+            return miss
+        try:
+            return {directory.path: directory for directory in directories_in(answer)}
+        except (KeyError, TypeError, ValueError):
+            return Miss(Reason.FAILED, "the layers below gave no answer")
+
+    def policy(self, source: str) -> Policy:
+        """See ``LayerSources.policy``."""
+        return self._settings[source].policy
 
     def path(self, layer: Layer) -> str | None:
         """See ``LayerSources.path``."""

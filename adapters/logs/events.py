@@ -10,10 +10,11 @@ from cvmfs_snapshotter.domain.events import (
     LayerDecided,
     LayerUnreachable,
     OrphansFound,
+    OwnersLost,
     SnapshotCommitted,
     SourceMoved,
 )
-from cvmfs_snapshotter.domain.layer import Hit, Miss, Reason
+from cvmfs_snapshotter.domain.layer import Hit, Layer, Miss, Reason
 
 from .hint import NO_DIGEST_HINT, Seldom
 from .logger import Logger
@@ -37,6 +38,7 @@ class LogEvents:
         self._logger = logger
         self._monotonic = monotonic
         self._hint = Seldom(HINT_SECONDS)
+        self._lost: set[str] = set()
 
     def record(self, event: Event) -> None:
         """Write the line of an event; see ``Events.record``."""
@@ -70,6 +72,8 @@ class LogEvents:
                     snapshot=identifier,
                     cause=cause,
                 )
+            case OwnersLost(layer, owner):
+                self._owners_lost(layer, owner)
             case OrphansFound(doomed, unknown):
                 self._orphans(doomed, unknown)
             case SourceMoved(source, before, after, links):
@@ -96,6 +100,19 @@ class LogEvents:
         )
         if isinstance(outcome, Miss) and outcome.reason is Reason.NO_DIGEST:
             self._say_switch()
+
+    def _owners_lost(self, layer: Layer, owner: tuple[int, int]) -> None:
+        # It says something about a whole source, so once for each is enough.
+        if layer.source in self._lost:
+            return
+        self._lost.add(layer.source)
+        self._logger.warning(
+            "owners of files are lost on this source: they were flattened when layers were "
+            "published, or the client claims them (CVMFS_CLAIM_OWNERSHIP)",
+            source=layer.source,
+            digest=str(layer.digest),
+            owner=f"{owner[0]}:{owner[1]}",
+        )
 
     def _say_switch(self) -> None:
         if self._hint.now(self._monotonic()):

@@ -1,6 +1,7 @@
 """Every port in memory: for unit tests, and as the executable form of what the ports demand."""
 
 from .clock import MemoryClock
+from .companions import MemoryCompanions
 from .directories import MemoryDirectories
 from .events import MemoryEvents
 from .layers import MemorySources
@@ -9,6 +10,7 @@ from .store import MemoryStore
 
 __all__ = [
     "MemoryClock",
+    "MemoryCompanions",
     "MemoryDirectories",
     "MemoryEvents",
     "MemoryPatterns",

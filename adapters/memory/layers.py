@@ -2,13 +2,15 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
-from cvmfs_snapshotter.domain.layer import Digest, Hit, Layer, Miss, Names, Reason, Trouble
+from cvmfs_snapshotter.domain.companions import Directory, Names
+from cvmfs_snapshotter.domain.layer import Digest, Hit, Layer, Miss, Reason, Trouble
+from cvmfs_snapshotter.domain.policy import Policy
 
-PLAIN = Names(entries=1, whiteouts=0, catalogs_below_root=0)
+PLAIN = Names(entries=1)
 """What the names in an ordinary layer say."""
 
 
@@ -33,6 +35,9 @@ class MemorySources:
         faults: by source, what is wrong with all of it.
         unscannable: layers whose scan is not waited for; ``finish_scan`` ends it.
         hosts: by source, where containerd mounts it.
+        policies: by source, its policies; the usual ones where it is not in it.
+        shown: by lower, the directories that it shows and decides on.
+        below_fault: while it is not None, chains cannot be looked at for it.
         asked: every layer that was looked up or opened, in order.
         scans: every layer that was read, in order.
     """
@@ -48,6 +53,9 @@ class MemorySources:
         self.faults: dict[str, Reason] = {}
         self.unscannable: set[Layer] = set()
         self.hosts = {name: f"/cvmfs/{name}" for name in names}
+        self.policies: dict[str, Policy] = {}
+        self.shown: dict[Layer | str, dict[bytes, Directory]] = {}
+        self.below_fault: Reason | None = None
         self.asked: list[Layer] = []
         self.scans: list[Layer] = []
         self._patience = patience
@@ -120,6 +128,27 @@ class MemorySources:
             self.unscannable.discard(layer)
             keep = self._waiting.pop(layer)
         _hand_over(keep, self.published[layer].names)
+
+    def directories_below(
+        self, paths: Sequence[bytes], lowers: Sequence[Layer | str], until: float
+    ) -> Mapping[bytes, Directory] | Miss:
+        """See ``LayerSources.directories_below``."""
+        if self.below_fault is not None:
+            return Miss(self.below_fault, "the layers below cannot be looked at")
+        found: dict[bytes, Directory] = {}
+        for lower in lowers:
+            if isinstance(lower, Layer):
+                outcome = self.look(lower, until)
+                if isinstance(outcome, Miss):
+                    return outcome
+            for path, directory in self.shown.get(lower, {}).items():
+                if path in paths:
+                    found.setdefault(path, directory)
+        return found
+
+    def policy(self, source: str) -> Policy:
+        """See ``LayerSources.policy``."""
+        return self.policies.get(source, Policy())
 
     def path(self, layer: Layer) -> str | None:
         """See ``LayerSources.path``."""

@@ -8,9 +8,10 @@ from typing import TypeVar
 
 import attrs
 
+from cvmfs_snapshotter.domain.companions import Companion, Names
 from cvmfs_snapshotter.domain.errors import AlreadyExistsError
 from cvmfs_snapshotter.domain.filters import Pins
-from cvmfs_snapshotter.domain.layer import Layer, Names
+from cvmfs_snapshotter.domain.layer import Layer
 from cvmfs_snapshotter.domain.ports.store import Position, Records, Transaction
 from cvmfs_snapshotter.domain.snapshot import Kind, Snapshot, Usage
 
@@ -25,6 +26,9 @@ class _State:
     buried: set[int] = attrs.field(factory=set)
     names: dict[Layer, Names] = attrs.field(factory=dict)
     paths: dict[str, str] = attrs.field(factory=dict)
+    companions: dict[str, Companion] = attrs.field(factory=dict)
+    claimed: set[int] = attrs.field(factory=set)
+    strangers: set[int] = attrs.field(factory=set)
 
     def get(self, name: str) -> Snapshot | None:
         return next((s for s in self.snapshots.values() if s.name == name), None)
@@ -63,10 +67,34 @@ class _State:
         return sorted(i for i in self.buried if i > after)[:limit]
 
     def unrecorded(self, identifiers: Sequence[int]) -> Sequence[int]:
-        return [i for i in identifiers if i not in self.snapshots and i not in self.buried]
+        recorded = {*self.snapshots, *self.buried, *self.strangers}
+        return [i for i in identifiers if i not in recorded]
 
     def names_in(self, layer: Layer) -> Names | None:
         return self.names.get(layer)
+
+    def find_companion(self, fingerprint: str) -> Companion | None:
+        return self.companions.get(fingerprint)
+
+    def unrecorded_companions(self, numbers: Sequence[int]) -> Sequence[int]:
+        recorded = {c.number for c in self.companions.values()} | self.claimed
+        return [number for number in numbers if number not in recorded]
+
+    def add_companion(self, companion: Companion, fingerprint: str) -> None:
+        if fingerprint in self.companions:
+            raise ValueError(f"there is a companion {fingerprint} already")
+        self.companions[fingerprint] = companion
+
+    def claim_unused_companions(self, limit: int) -> Sequence[int]:
+        used = {s.companion.number for s in self.snapshots.values() if s.companion}
+        for fingerprint, companion in list(self.companions.items()):
+            if companion.number not in used:
+                self.claimed.add(companion.number)
+                del self.companions[fingerprint]
+        return sorted(self.claimed)[:limit]
+
+    def forget_companions(self, numbers: Sequence[int]) -> None:
+        self.claimed.difference_update(numbers)
 
     def source_paths(self) -> Mapping[str, str]:
         return dict(self.paths)
@@ -115,6 +143,9 @@ class _State:
 
     def add_tombstones(self, identifiers: Sequence[int]) -> None:
         self.buried.update(identifiers)
+
+    def add_strangers(self, identifiers: Sequence[int]) -> None:
+        self.strangers.update(identifiers)
 
     def forget_tombstones(self, identifiers: Sequence[int]) -> None:
         self.buried.difference_update(identifiers)

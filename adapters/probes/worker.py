@@ -23,8 +23,10 @@ from collections.abc import Callable, Mapping, Sequence
 Message = Mapping[str, object]
 """What a JSON object becomes."""
 
-MESSAGE_BYTES = 1 << 16
-"""Longest line that a worker may say."""
+MESSAGE_BYTES = 1 << 26
+"""Longest line that a worker may say: the names of the largest layer that is scanned."""
+
+_PIECE = 1 << 16
 
 
 class WorkerError(Exception):
@@ -76,7 +78,7 @@ class Worker:
         self._to, self._from = self._process.stdin, self._process.stdout
         os.set_blocking(self._to.fileno(), False)
         os.set_blocking(self._from.fileno(), False)
-        self._heard = b""
+        self._heard = bytearray()
         self._number = 0
 
     @property
@@ -140,18 +142,21 @@ class Worker:
                 raise WorkerError("it has ended") from error
 
     def _hear(self, until: float) -> Message:
-        while b"\n" not in self._heard:
-            if len(self._heard) >= MESSAGE_BYTES:
+        searched = 0
+        while (end := self._heard.find(b"\n", searched)) < 0:
+            searched = len(self._heard)
+            if searched >= MESSAGE_BYTES:
                 raise WorkerError("its message has no end")
             _wait(self._from.fileno(), select.POLLIN, until)
             try:
-                heard = os.read(self._from.fileno(), MESSAGE_BYTES)
+                heard = os.read(self._from.fileno(), _PIECE)
             except BlockingIOError:
                 continue
             if not heard:
                 raise WorkerError("it has ended")
             self._heard += heard
-        line, _, self._heard = self._heard.partition(b"\n")
+        line = bytes(self._heard[:end])
+        del self._heard[: end + 1]
         try:
             message = json.loads(line)
         except (ValueError, RecursionError):

@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cvmfs_snapshotter.domain.layer import Digest, Layer, Names
+from cvmfs_snapshotter.domain.companions import Companion, Directory, Names
+from cvmfs_snapshotter.domain.layer import Digest, Layer
 from cvmfs_snapshotter.domain.snapshot import Kind, Snapshot, Usage
 
 _KINDS = {kind.value: kind for kind in Kind}
@@ -28,7 +29,10 @@ def snapshot_of(row: Row) -> Snapshot:
         digest,
         size,
         inodes,
+        companion,
         parent,
+        above,
+        below,
     ) = row
     return Snapshot(
         identifier=identifier,
@@ -40,6 +44,7 @@ def snapshot_of(row: Row) -> Snapshot:
         updated_at=updated_at,
         labels=json.loads(labels),
         layer=None if digest is None else Layer(source, Digest(digest)),
+        companion=None if companion is None else Companion(companion, bool(above), bool(below)),
         usage=None if size is None else Usage(size, inodes),
     )
 
@@ -61,20 +66,48 @@ def row_of(snapshot: Snapshot) -> dict[str, object]:
         "digest": layer.digest.hex if layer else None,
         "size": usage.size if usage else None,
         "inodes": usage.inodes if usage else None,
+        "companion": snapshot.companion.number if snapshot.companion else None,
     }
 
 
 def names_of(text: str) -> Names:
     """Make what the names in a layer say from its stored form."""
-    return Names(**json.loads(text))
+    stored = json.loads(text)
+    return Names(
+        entries=stored["entries"],
+        markers=_paths(stored["markers"]),
+        directories=tuple(
+            Directory(_path(path), *numbers) for path, *numbers in stored["directories"]
+        ),
+        implied=_paths(stored["implied"]),
+        owners=tuple((uid, gid) for uid, gid in stored["owners"]),
+        unusable=_path(stored["unusable"]),
+    )
 
 
 def text_of(names: Names) -> str:
     """Make the stored form of what the names in a layer say."""
     fields: Mapping[str, object] = {
         "entries": names.entries,
-        "whiteouts": names.whiteouts,
-        "catalogs_below_root": names.catalogs_below_root,
-        "example": names.example,
+        "markers": [_stored(path) for path in names.markers],
+        "directories": [
+            [_stored(d.path), d.mode, d.uid, d.gid, d.mtime] for d in names.directories
+        ],
+        "implied": [_stored(path) for path in names.implied],
+        "owners": names.owners,
+        "unusable": _stored(names.unusable),
     }
-    return json.dumps(fields)
+    return json.dumps(fields, separators=(",", ":"))
+
+
+def _stored(path: bytes) -> str:
+    # Names need not be UTF-8; this spelling has a character for every byte.
+    return path.decode("latin-1")
+
+
+def _path(text: str) -> bytes:
+    return text.encode("latin-1")
+
+
+def _paths(texts: Sequence[str]) -> tuple[bytes, ...]:
+    return tuple(map(_path, texts))

@@ -4,9 +4,10 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 
+from cvmfs_snapshotter.domain.companions import Companion, Names
 from cvmfs_snapshotter.domain.errors import AlreadyExistsError
 from cvmfs_snapshotter.domain.filters import Pins
-from cvmfs_snapshotter.domain.layer import Digest, Layer, Names
+from cvmfs_snapshotter.domain.layer import Digest, Layer
 from cvmfs_snapshotter.domain.ports.store import Position
 from cvmfs_snapshotter.domain.snapshot import Snapshot, Usage
 
@@ -93,6 +94,15 @@ class SqliteRecords:
         row = found.fetchone()
         return None if row is None else names_of(row[0])
 
+    def find_companion(self, fingerprint: str) -> Companion | None:
+        """See ``Records.find_companion``."""
+        row = self._run(statements.FIND_COMPANION, fingerprint=fingerprint).fetchone()
+        return None if row is None else Companion(row[0], bool(row[1]), bool(row[2]))
+
+    def unrecorded_companions(self, numbers: Sequence[int]) -> Sequence[int]:
+        """See ``Records.unrecorded_companions``."""
+        return self._numbers(statements.UNRECORDED_COMPANIONS, numbers=json.dumps(list(numbers)))
+
     def source_paths(self) -> Mapping[str, str]:
         """See ``Records.source_paths``."""
         return dict(self._run(statements.SOURCE_PATHS).fetchall())
@@ -141,6 +151,11 @@ class SqliteTransaction(SqliteRecords):
         rows = [{"id": identifier} for identifier in identifiers]
         self._connection.executemany(statements.ADD_TOMBSTONE, rows)
 
+    def add_strangers(self, identifiers: Sequence[int]) -> None:
+        """See ``Transaction.add_strangers``."""
+        rows = [{"id": identifier} for identifier in identifiers]
+        self._connection.executemany(statements.ADD_STRANGER, rows)
+
     def forget_tombstones(self, identifiers: Sequence[int]) -> None:
         """See ``Transaction.forget_tombstones``."""
         rows = [{"id": identifier} for identifier in identifiers]
@@ -154,6 +169,26 @@ class SqliteTransaction(SqliteRecords):
             digest=layer.digest.hex,
             names=text_of(names),
         )
+
+    def add_companion(self, companion: Companion, fingerprint: str) -> None:
+        """See ``Transaction.add_companion``."""
+        self._run(
+            statements.ADD_COMPANION,
+            number=companion.number,
+            fingerprint=fingerprint,
+            above=int(companion.above),
+            below=int(companion.below),
+        )
+
+    def claim_unused_companions(self, limit: int) -> Sequence[int]:
+        """See ``Transaction.claim_unused_companions``."""
+        self._run(statements.CLAIM_COMPANIONS)
+        return self._numbers(statements.CLAIMED_COMPANIONS, limit=limit)
+
+    def forget_companions(self, numbers: Sequence[int]) -> None:
+        """See ``Transaction.forget_companions``."""
+        rows = [{"number": number} for number in numbers]
+        self._connection.executemany(statements.FORGET_COMPANION, rows)
 
     def keep_source_path(self, source: str, path: str) -> None:
         """See ``Transaction.keep_source_path``."""

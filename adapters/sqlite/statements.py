@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from .tables import IDENTIFIERS, LAYERS, SNAPSHOTS, SOURCES, TOMBSTONES
+from .tables import COMPANIONS, IDENTIFIERS, LAYERS, SNAPSHOTS, SOURCES, STRANGERS, TOMBSTONES
 
 _DIALECT = sqlite.dialect(paramstyle="named")
 _PARENT = SNAPSHOTS.alias("parent")
@@ -30,9 +30,17 @@ def _p(name: str) -> sa.BindParameter[Any]:
     return sa.bindparam(name)
 
 
+_COLUMNS = (*_S, _PARENT_NAME, COMPANIONS.c.above, COMPANIONS.c.below)
+
+
+def _with_others(snapshots: sa.FromClause) -> sa.Join:
+    return snapshots.outerjoin(_PARENT, _PARENT.c.id == _S.parent_id).outerjoin(
+        COMPANIONS, COMPANIONS.c.number == _S.companion
+    )
+
+
 def _snapshots(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    joined = SNAPSHOTS.outerjoin(_PARENT, _PARENT.c.id == _S.parent_id)
-    return sa.select(*_S, _PARENT_NAME).select_from(joined).where(*where)
+    return sa.select(*_COLUMNS).select_from(_with_others(SNAPSHOTS)).where(*where)
 
 
 GET = _text(_snapshots(_S.name == _p("name")))
@@ -52,10 +60,8 @@ def _chain() -> str:
             further.c.id == chain.c.parent_id
         )
     )
-    joined = chain.join(SNAPSHOTS, _S.id == chain.c.id).outerjoin(
-        _PARENT, _PARENT.c.id == _S.parent_id
-    )
-    return _text(sa.select(*_S, _PARENT_NAME).select_from(joined).order_by(chain.c.depth))
+    joined = _with_others(chain.join(SNAPSHOTS, _S.id == chain.c.id))
+    return _text(sa.select(*_COLUMNS).select_from(joined).order_by(chain.c.depth))
 
 
 CHAIN = _chain()
@@ -112,11 +118,23 @@ UNRECORDED = _text(
     sa.select(_ASKED.c.value).where(
         ~sa.exists().where(_S.id == _ASKED.c.value),
         ~sa.exists().where(TOMBSTONES.c.id == _ASKED.c.value),
+        ~sa.exists().where(STRANGERS.c.id == _ASKED.c.value),
     )
 )
 NAMES_IN = _text(
     sa.select(LAYERS.c.names).where(
         LAYERS.c.source == _p("source"), LAYERS.c.digest == _p("digest")
+    )
+)
+FIND_COMPANION = _text(
+    sa.select(COMPANIONS.c.number, COMPANIONS.c.above, COMPANIONS.c.below).where(
+        COMPANIONS.c.fingerprint == _p("fingerprint")
+    )
+)
+_ASKED_NUMBERS = sa.func.json_each(_p("numbers")).table_valued("value")
+UNRECORDED_COMPANIONS = _text(
+    sa.select(_ASKED_NUMBERS.c.value).where(
+        ~sa.exists().where(COMPANIONS.c.number == _ASKED_NUMBERS.c.value)
     )
 )
 SOURCE_PATHS = _text(sa.select(SOURCES.c.name, SOURCES.c.path))
@@ -130,6 +148,7 @@ REPLACE = _text(
 )
 DELETE = _text(sa.delete(SNAPSHOTS).where(_S.id == _p("id")))
 ADD_TOMBSTONE = _text(sqlite.insert(TOMBSTONES).on_conflict_do_nothing())
+ADD_STRANGER = _text(sqlite.insert(STRANGERS).on_conflict_do_nothing())
 FORGET_TOMBSTONE = _text(sa.delete(TOMBSTONES).where(TOMBSTONES.c.id == _p("id")))
 MEASURE = _text(
     sa.update(SNAPSHOTS)
@@ -152,3 +171,20 @@ NEXT_IDENTIFIER = _text(sa.select(IDENTIFIERS.c.next))
 RAISE_IDENTIFIERS = _text(
     sa.update(IDENTIFIERS).where(IDENTIFIERS.c.next < _p("to")).values(next=_p("to"))
 )
+ADD_COMPANION = _text(sa.insert(COMPANIONS))
+CLAIM_COMPANIONS = _text(
+    sa.update(COMPANIONS)
+    .where(
+        COMPANIONS.c.fingerprint.is_not(None),
+        ~sa.exists().where(_S.companion == COMPANIONS.c.number),
+    )
+    .values(fingerprint=sa.null())
+)
+CLAIMED_COMPANIONS = _text(
+    sa.select(COMPANIONS.c.number)
+    .where(COMPANIONS.c.fingerprint.is_(None))
+    .order_by(COMPANIONS.c.number)
+    .limit(_p("limit"))
+    .offset(_NONE)
+)
+FORGET_COMPANION = _text(sa.delete(COMPANIONS).where(COMPANIONS.c.number == _p("number")))

@@ -29,11 +29,13 @@ SNAPSHOTS = sa.Table(
     sa.Column("digest", sa.Text),
     sa.Column("size", sa.Integer),
     sa.Column("inodes", sa.Integer),
+    sa.Column("companion", sa.Integer),
     sa.CheckConstraint("kind IN ('view', 'active', 'committed')", name="kind"),
     sa.CheckConstraint("local = (digest IS NULL)", name="local"),
     sa.CheckConstraint("(source IS NULL) = (digest IS NULL)", name="layer"),
     sa.CheckConstraint("(size IS NULL) = (inodes IS NULL)", name="usage"),
     sa.CheckConstraint("digest IS NULL OR kind = 'committed'", name="remote"),
+    sa.CheckConstraint("companion IS NULL OR digest IS NOT NULL", name="companion"),
 )
 # Every index of SQLite ends with the row's id, so that these three give a listing in its order.
 sa.Index("ix_snapshots_local", SNAPSHOTS.c.local)
@@ -57,8 +59,31 @@ sa.Index(
     sqlite_where=sa.and_(SNAPSHOTS.c.size.is_(None), SNAPSHOTS.c.kind == "committed"),
 )
 
+sa.Index(
+    "ix_snapshots_companion",
+    SNAPSHOTS.c.companion,
+    sqlite_where=SNAPSHOTS.c.companion.is_not(None),
+)
+
+COMPANIONS = sa.Table(
+    "companions",
+    METADATA,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    # NULL once it is being deleted: then no snapshot gets it any more.
+    sa.Column("fingerprint", sa.Text, unique=True),
+    sa.Column("above", sa.Integer, nullable=False),
+    sa.Column("below", sa.Integer, nullable=False),
+    sa.CheckConstraint("above OR below", name="something"),
+)
+
 TOMBSTONES = sa.Table(
     "tombstones",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+)
+
+STRANGERS = sa.Table(
+    "strangers",
     METADATA,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
 )

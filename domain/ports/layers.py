@@ -1,9 +1,11 @@
 """Port: the sources on which layers are published."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from ..layer import Digest, Hit, Layer, Miss, Names, Trouble
+from ..companions import Directory, Names
+from ..layer import Digest, Hit, Layer, Miss, Trouble
+from ..policy import Policy
 
 
 class LayerSources(Protocol):
@@ -62,6 +64,29 @@ class LayerSources(Protocol):
         Returns:
             The result, or the reason why it was not waited for.
         """
+        ...
+
+    def directories_below(
+        self, paths: Sequence[bytes], lowers: Sequence[Layer | str], until: float
+    ) -> Mapping[bytes, Directory] | Miss:
+        """Find what directories of certain paths look like in a chain.
+
+        The topmost lower that has a directory decides, unless a lower above it deletes it or has
+        something else in its place. A directory that seems implied in its layer does not decide.
+
+        Args:
+            paths: of directories, relative to the root.
+            lowers: the chain from the topmost to the bottom: a layer, or the path of a local
+                snapshot's files, in which deletions are those of overlayfs.
+            until: deadline on the monotonic clock, seconds.
+
+        Returns:
+            By path, the directory; a path that no lower shows a directory for is not in it.
+        """
+        ...
+
+    def policy(self, source: str) -> Policy:
+        """Give the policies of a source."""
         ...
 
     def path(self, layer: Layer) -> str | None:

@@ -5,8 +5,9 @@ from typing import Protocol, TypeVar
 
 import attrs
 
+from ..companions import Companion, Names
 from ..filters import Pins
-from ..layer import Layer, Names
+from ..layer import Layer
 from ..snapshot import Snapshot, Usage
 
 T = TypeVar("T")
@@ -71,11 +72,19 @@ class Records(Protocol):
         ...
 
     def unrecorded(self, identifiers: Sequence[int]) -> Sequence[int]:
-        """Give those identifiers that neither a snapshot nor a tombstone has."""
+        """Give those identifiers that no snapshot, tombstone or stranger has."""
         ...
 
     def names_in(self, layer: Layer) -> Names | None:
         """Give what the names in a layer were found to say, or None if it was not scanned yet."""
+        ...
+
+    def find_companion(self, fingerprint: str) -> Companion | None:
+        """Give the companion recorded under a fingerprint, if it is not being deleted."""
+        ...
+
+    def unrecorded_companions(self, numbers: Sequence[int]) -> Sequence[int]:
+        """Give those numbers that no companion has, not even one that is being deleted."""
         ...
 
     def source_paths(self) -> Mapping[str, str]:
@@ -122,12 +131,32 @@ class Transaction(Records, Protocol):
         """Record that directories of these identifiers must go."""
         ...
 
+    def add_strangers(self, identifiers: Sequence[int]) -> None:
+        """Record that directories of these identifiers are somebody else's, now and always."""
+        ...
+
     def forget_tombstones(self, identifiers: Sequence[int]) -> None:
         """Forget tombstones whose directories are gone."""
         ...
 
     def keep_names(self, layer: Layer, names: Names) -> None:
         """Record what the names in a layer say, in place of what was recorded before."""
+        ...
+
+    def add_companion(self, companion: Companion, fingerprint: str) -> None:
+        """Record a companion that has been made, under the fingerprint of what it is for."""
+        ...
+
+    def claim_unused_companions(self, limit: int) -> Sequence[int]:
+        """Mark companions that no snapshot has as being deleted, so that none gets them any more.
+
+        Returns:
+            The numbers of those, and of those that were marked before and are not forgotten yet.
+        """
+        ...
+
+    def forget_companions(self, numbers: Sequence[int]) -> None:
+        """Forget companions whose directories are gone."""
         ...
 
     def keep_source_path(self, source: str, path: str) -> None:

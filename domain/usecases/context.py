@@ -4,6 +4,7 @@ import attrs
 
 from ..mounts import Layout
 from ..ports.clock import Clock
+from ..ports.companions import Companions
 from ..ports.directories import Directories
 from ..ports.events import Events
 from ..ports.layers import LayerSources
@@ -17,6 +18,7 @@ class Context:
 
     store: Store
     directories: Directories
+    companions: Companions
     sources: LayerSources
     clock: Clock
     events: Events

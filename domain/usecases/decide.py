@@ -2,17 +2,34 @@
 
 from collections.abc import Mapping
 
+import attrs
+
 from .. import labels as label_rules
-from ..layer import Digest, Hit, Layer, Miss, Names, Reason, chain_id
+from ..companions import Companion, Plan
+from ..layer import Digest, Hit, Miss, Reason, chain_id
 from ..mounts import fits
 from ..snapshot import Snapshot, provide
 from .base import Base
 from .context import Context
+from .translate import translate
+
+
+@attrs.frozen
+class Accepted:
+    """A layer that is used.
+
+    Attributes:
+        hit: where it is.
+        plan: the companion that it needs, empty for none; None if a snapshot of it is recorded.
+    """
+
+    hit: Hit
+    plan: Plan | None
 
 
 def decide(  # noqa: PLR0911 - whatever speaks against a hit ends it
     context: Context, base: Base, labels: Mapping[str, str], until: float
-) -> Hit | Miss:
+) -> Accepted | Miss:
     """Decide on the layer that the labels of a Prepare ask for.
 
     Whatever speaks against it makes it a miss, and the pull goes on as if there were no source.
@@ -24,7 +41,7 @@ def decide(  # noqa: PLR0911 - whatever speaks against a hit ends it
         until: deadline for look-ups on the monotonic clock, seconds.
 
     Returns:
-        The hit, ready to be recorded; or the miss with its reason.
+        The layer, ready to be recorded; or the miss with its reason.
     """
     asked = _asked(labels)
     if isinstance(asked, Miss):
@@ -36,29 +53,34 @@ def decide(  # noqa: PLR0911 - whatever speaks against a hit ends it
     parent_identifier = base.parent.identifier if base.parent else 0
     provided = context.store.read(lambda r: r.find_remote(parent_identifier, str(target)))
     if provided is not None and provided.layer is not None:
-        return context.sources.look(provided.layer, until)
+        again = context.sources.look(provided.layer, until)
+        return again if isinstance(again, Miss) else Accepted(again, None)
     found = context.sources.find(digest, until)
     if isinstance(found, Miss):
         return found
-    source = found.layer.source
     wrong = contradiction(target, base.parent, found.diff_id, labels)
     if wrong:
-        return Miss(Reason.WRONG_CHAIN, wrong, source)
-    names = _names(context, found.layer)
-    if isinstance(names, Miss):
-        return names
-    refused = _refused(names)
-    if refused is not None:
-        return Miss(*refused, source)
-    on_top = provide(found.layer, target, base.parent, labels, now=0)
+        return Miss(Reason.WRONG_CHAIN, wrong, found.layer.source)
+    plan = translate(context, found.layer, base.chain, until)
+    if isinstance(plan, Miss):
+        return plan
+    on_top = attrs.evolve(
+        provide(found.layer, target, base.parent, labels, now=0), companion=_longest(plan)
+    )
     if not fits((on_top, *base.chain), context.layout):
         return Miss(
             Reason.TOO_LONG,
             f"with it the chain would have {len(base.chain) + 1} layers, whose mount options do "
             "not fit",
-            source,
+            found.layer.source,
         )
-    return found
+    return Accepted(found, plan)
+
+
+def _longest(plan: Plan) -> Companion | None:
+    if not plan:
+        return None
+    return Companion(2**63 - 1, above=bool(plan.above), below=bool(plan.below))
 
 
 def _asked(labels: Mapping[str, str]) -> tuple[Digest, Digest] | Miss:
@@ -117,30 +139,3 @@ def contradiction(
     if gives == target:
         return ""
     return f"diff ID {diff_id} on {str(below or 'nothing')!r} gives chain ID {gives}, not {target}"
-
-
-def _names(context: Context, layer: Layer) -> Names | Miss:
-    known = context.store.read(lambda r: r.names_in(layer))
-    if known is not None:
-        return known
-
-    def keep(names: Names) -> None:
-        context.store.write(lambda t: t.keep_names(layer, names))
-
-    return context.sources.scan(layer, keep)
-
-
-def _refused(names: Names) -> tuple[Reason, str] | None:
-    if names.whiteouts:
-        detail = (
-            f"the layer deletes {names.whiteouts} names of the layers below, "
-            f"{names.example!r} for one, which overlayfs would not see"
-        )
-        return Reason.WHITEOUTS, detail
-    if names.catalogs_below_root:
-        detail = (
-            f"{names.catalogs_below_root} catalog markers lie below the layer's root, "
-            f"{names.example!r} for one, and would be visible"
-        )
-        return Reason.CATALOG_BELOW_ROOT, detail
-    return None

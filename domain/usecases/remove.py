@@ -1,6 +1,6 @@
 """Remove and Cleanup."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..errors import ResourceExhaustedError
 from ..events import DirectoryKept
@@ -10,6 +10,7 @@ from .base import existing, require_name
 from .context import Context
 
 _BATCH = 100
+_COMPANIONS = 10_000
 
 
 def remove(context: Context, key: str) -> None:
@@ -32,24 +33,28 @@ def cleanup(context: Context) -> None:
     """Delete the directories of removed snapshots; see ``Snapshotter.cleanup``.
 
     Only tombstones lead to a deletion, and a directory that is being made has none, so that this
-    is safe beside every other operation and beside itself.
+    is safe beside every other operation and beside itself. Companions that no snapshot has any
+    more are first marked in a transaction, after which none gets them.
     """
     after = 0
     while batch := _tombstones(context, after):
         after = batch[-1]
-        gone = [identifier for identifier in batch if _delete(context, identifier)]
-        if gone:
-            context.store.write(lambda t, gone=gone: t.forget_tombstones(gone))  # type: ignore[misc]
+        gone = [i for i in batch if _delete(context, context.directories.remove, i)]
+        context.store.write(lambda t, gone=gone: t.forget_tombstones(gone))  # type: ignore[misc]
+    unused = context.store.write(lambda t: t.claim_unused_companions(_COMPANIONS))
+    gone = [number for number in unused if _delete(context, context.companions.remove, number)]
+    if gone:
+        context.store.write(lambda t: t.forget_companions(gone))
 
 
 def _tombstones(context: Context, after: int) -> Sequence[int]:
     return context.store.read(lambda r: r.tombstones(after, _BATCH))
 
 
-def _delete(context: Context, identifier: int) -> bool:
+def _delete(context: Context, remove: Callable[[int], None], number: int) -> bool:
     try:
-        context.directories.remove(identifier)
+        remove(number)
     except ResourceExhaustedError as error:
-        context.events.record(DirectoryKept(identifier, str(error)))
+        context.events.record(DirectoryKept(number, str(error)))
         return False
     return True

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from ..errors import ResourceExhaustedError
 from ..events import OrphansFound, SourceMoved
 from ..ports.store import Records
 from .context import Context
@@ -22,15 +23,30 @@ def adopt_orphans(context: Context) -> None:
     if not present:
         return
     given_so_far = context.store.new_identifier()
-    unknown = tuple(i for i in present if i >= given_so_far)
-    known = [i for i in present if i < given_so_far]
-    doomed = tuple(context.store.read(lambda r: r.unrecorded(known)))
-    if unknown:
-        context.store.raise_identifiers(unknown[-1])
+    unrecorded = context.store.read(lambda r: r.unrecorded(present))
+    strangers = tuple(i for i in unrecorded if i >= given_so_far)
+    doomed = tuple(i for i in unrecorded if i < given_so_far)
+    if strangers:
+        # Remembered first: once the counter is above them they would look like leftovers.
+        context.store.write(lambda t: t.add_strangers(strangers))
+        context.store.raise_identifiers(strangers[-1])
     if doomed:
         context.store.write(lambda t: t.add_tombstones(doomed))
-    if doomed or unknown:
-        context.events.record(OrphansFound(doomed, unknown))
+    if doomed or strangers:
+        context.events.record(OrphansFound(doomed, strangers))
+
+
+def discard_unrecorded_companions(context: Context) -> None:
+    """Delete companions that a crash left half-made or unused, before anything is served.
+
+    They hold nothing that could not be made again, so that nobody is asked.
+
+    Args:
+        context: the ports.
+    """
+    present = sorted(context.companions.present())
+    for number in context.store.read(lambda r: r.unrecorded_companions(present)):
+        context.companions.remove(number)
 
 
 def follow_sources(context: Context, paths: Mapping[str, str]) -> None:
@@ -74,9 +90,19 @@ def measure_some(context: Context, limit: int = 10) -> int:
 
     Returns:
         How many were measured; fewer than ``limit`` means that none is left.
+
+    Raises:
+        ResourceExhaustedError: some could not be measured, the others were.
     """
     unmeasured = context.store.read(lambda r: r.unmeasured(limit))
+    trouble: ResourceExhaustedError | None = None
     for identifier in unmeasured:
-        usage = context.directories.usage(identifier)
-        context.store.write(lambda t, i=identifier, u=usage: t.measure(i, u))  # type: ignore[misc]
+        try:
+            usage = context.directories.usage(identifier)
+        except ResourceExhaustedError as error:
+            trouble = error
+        else:
+            context.store.write(lambda t, i=identifier, u=usage: t.measure(i, u))  # type: ignore[misc]
+    if trouble is not None:
+        raise trouble
     return len(unmeasured)

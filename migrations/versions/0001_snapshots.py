@@ -1,4 +1,4 @@
-"""Snapshots, tombstones, identifiers, names in layers, paths of sources.
+"""Snapshots, companions, tombstones, identifiers, names in layers, paths of sources.
 
 Revision ID: 0001
 Revises:
@@ -30,11 +30,15 @@ def upgrade() -> None:
         sa.Column("digest", sa.Text),
         sa.Column("size", sa.Integer),
         sa.Column("inodes", sa.Integer),
+        sa.Column("companion", sa.Integer),
         sa.CheckConstraint("kind IN ('view', 'active', 'committed')", op.f("ck_snapshots_kind")),
         sa.CheckConstraint("local = (digest IS NULL)", op.f("ck_snapshots_local")),
         sa.CheckConstraint("(source IS NULL) = (digest IS NULL)", op.f("ck_snapshots_layer")),
         sa.CheckConstraint("(size IS NULL) = (inodes IS NULL)", op.f("ck_snapshots_usage")),
         sa.CheckConstraint("digest IS NULL OR kind = 'committed'", op.f("ck_snapshots_remote")),
+        sa.CheckConstraint(
+            "companion IS NULL OR digest IS NOT NULL", op.f("ck_snapshots_companion")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_snapshots")),
         sa.UniqueConstraint("name", name=op.f("uq_snapshots_name")),
     )
@@ -57,10 +61,31 @@ def upgrade() -> None:
         ["id"],
         sqlite_where=sa.text("size IS NULL AND kind = 'committed'"),
     )
+    op.create_index(
+        "ix_snapshots_companion",
+        "snapshots",
+        ["companion"],
+        sqlite_where=sa.text("companion IS NOT NULL"),
+    )
+    op.create_table(
+        "companions",
+        sa.Column("number", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("fingerprint", sa.Text),
+        sa.Column("above", sa.Integer, nullable=False),
+        sa.Column("below", sa.Integer, nullable=False),
+        sa.CheckConstraint("above OR below", op.f("ck_companions_something")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_companions")),
+        sa.UniqueConstraint("fingerprint", name=op.f("uq_companions_fingerprint")),
+    )
     op.create_table(
         "tombstones",
         sa.Column("id", sa.Integer, autoincrement=False, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tombstones")),
+    )
+    op.create_table(
+        "strangers",
+        sa.Column("id", sa.Integer, autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_strangers")),
     )
     op.create_table(
         "identifiers",
@@ -87,5 +112,13 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop everything."""
-    for table in ("sources", "layers", "identifiers", "tombstones", "snapshots"):
+    for table in (
+        "sources",
+        "layers",
+        "identifiers",
+        "strangers",
+        "tombstones",
+        "companions",
+        "snapshots",
+    ):
         op.drop_table(table)

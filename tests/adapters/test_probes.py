@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cvmfs_snapshotter.adapters.probes import ProbePool
+from cvmfs_snapshotter.adapters.probes import ProbePool, worker
 from cvmfs_snapshotter.adapters.probes.worker import Worker
 
 FAKE = [sys.executable, "-I", str(Path(__file__).with_name("fake_worker.py"))]
@@ -117,8 +117,11 @@ def test_long_request(make: Make) -> None:
         {"do": "raw", "line": "x" * 200_000},
     ],
 )  # fmt: skip
-def test_useless_worker(make: Make, request_: Mapping[str, object]) -> None:
+def test_useless_worker(
+    make: Make, request_: Mapping[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A process that ends or babbles is a failed request and is replaced."""
+    monkeypatch.setattr(worker, "MESSAGE_BYTES", 1 << 16)
     pool = make()
     before = pid_of(pool)
 
@@ -211,8 +214,8 @@ def test_processes_that_cannot_be_killed(make: Make, monkeypatch: pytest.MonkeyP
     assert seconds_of(lambda: pool.close(0.2)) < 1.0
 
     monkeypatch.undo()
-    for worker in list(pool._staff._lost):
-        worker.kill()
+    for lost in list(pool._staff._lost):
+        lost.kill()
     until(lambda: (0, 0) == pool.count())
 
 
@@ -224,8 +227,8 @@ def test_recovery(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in range(2):
             pool.ask({"do": "sleep", "seconds": 1000}, 0.1)
         assert "busy" == pool.ask({"do": "pid"}, 0.1)["reason"]
-    for worker in list(pool._staff._lost):
-        worker.kill()
+    for lost in list(pool._staff._lost):
+        lost.kill()
     until(lambda: (0, 0) == pool.count())
 
     assert pid_of(pool)

@@ -7,12 +7,34 @@ import pytest
 from cvmfs_snapshotter.adapters.layers.settings import SourceSettings
 from cvmfs_snapshotter.adapters.layers.sources import Sources
 from cvmfs_snapshotter.adapters.memory import MemoryClock
-from cvmfs_snapshotter.domain.layer import Digest, Hit, Layer, Miss, Names, Reason, Trouble
+from cvmfs_snapshotter.domain.companions import Directory, Names
+from cvmfs_snapshotter.domain.layer import Digest, Hit, Layer, Miss, Reason, Trouble
 
 A, B = Digest("a" * 64), Digest("b" * 64)
 ONE = SourceSettings("one", "cvmfs", "one.example.org", "/cvmfs/one")
 TWO = SourceSettings("two", "directory", "", "/mnt/two", "/host/two", lookup_deadline=9.0)
 FOUND = {"diff_id": None, "proven": True}
+
+
+RESULT = {
+    "entries": 3,
+    "markers": ["b/.wh.c", "a/.wh.\udcff"],
+    "implied": ["b"],
+    "directories": [["b", 0o755, 1, 2, 3], ["", 0o700, 0, 0, 5], ["a", 0o1777, 0, 0, 4]],
+    "owners": [[0, 0], [1, 2]],
+    "unusable": "",
+}
+NAMES = Names(
+    entries=3,
+    markers=(b"a/.wh.\xff", b"b/.wh.c"),
+    directories=(
+        Directory(b"", 0o700, 0, 0, 5),
+        Directory(b"a", 0o1777, 0, 0, 4),
+        Directory(b"b", 0o755, 1, 2, 3),
+    ),
+    implied=(b"b",),
+    owners=((0, 0), (1, 2)),
+)
 
 
 class Prober:
@@ -158,17 +180,26 @@ def test_check_names_the_layer(
 
 def test_scan_deadlines(clock: MemoryClock) -> None:
     """A scan may stand still as long as a look-up may take, and has a limit of its own."""
-    prober = Prober({"entries": 3, "whiteouts": 2, "catalogs_below_root": 1, "example": "e"})
+    prober = Prober(RESULT)
     kept: list[Names] = []
 
-    assert Names(3, 2, 1, "e") == Sources([TWO], prober, clock).scan(Layer("two", A), kept.append)
+    assert NAMES == Sources([TWO], prober, clock).scan(Layer("two", A), kept.append)
     assert [9.0, 60.0] == prober.seconds[:2]
-    assert [Names(3, 2, 1, "e")] == kept
+    assert [NAMES] == kept
 
 
 @pytest.mark.parametrize(
     "answer",
-    [{}, {"entries": "3"}, {"entries": 3, "whiteouts": 0, "catalogs_below_root": 0}],
+    [
+        {},
+        {**RESULT, "entries": "3"},
+        {**RESULT, "markers": "x"},
+        {**RESULT, "markers": [1]},
+        {**RESULT, "directories": [["a", 1]]},
+        {**RESULT, "directories": [["a", "1", 0, 0, 0]]},
+        {**RESULT, "owners": [1]},
+        {**RESULT, "unusable": 1},
+    ],
 )
 def test_scan_without_result(clock: MemoryClock, answer: Mapping[str, object]) -> None:
     """What is no result of a scan is a miss and is not kept."""
@@ -183,12 +214,12 @@ def test_scan_without_result(clock: MemoryClock, answer: Mapping[str, object]) -
 def test_scan_not_kept(clock: MemoryClock) -> None:
     """A result that could not be recorded is warned about and used."""
     warnings: list[str] = []
-    prober = Prober({"entries": 1, "whiteouts": 0, "catalogs_below_root": 0, "example": ""})
+    prober = Prober(RESULT)
 
     def refuse(_: Names) -> None:
         raise OSError("disk full")
 
     sources = Sources([ONE], prober, clock, warnings.append)
 
-    assert Names(1, 0, 0, "") == sources.scan(Layer("one", A), refuse)
+    assert NAMES == sources.scan(Layer("one", A), refuse)
     assert "disk full" in warnings[0]

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -380,7 +381,7 @@ def test_check_says_where_it_is(tmp_path: Path, directory: Path) -> None:
 
 
 def test_scan(tmp_path: Path, directory: Path) -> None:
-    """Every name is counted once; markers in the root are expected, deeper ones are not."""
+    """Every name is counted once; catalog markers in the root are expected, deeper ones told."""
     files = directory / "layerfs"
     (files / "a/b").mkdir(parents=True)
     (files / "a/.cvmfscatalog").touch()
@@ -391,20 +392,192 @@ def test_scan(tmp_path: Path, directory: Path) -> None:
     (files / "outside").symlink_to("/")
     (files / "up").symlink_to("..")
     found = ask("scan", tmp_path)
-    example = found.pop("example")
 
-    assert {"entries": 10, "whiteouts": 2, "catalogs_below_root": 2} == found
-    assert ".wh.gone" == example
+    assert 10 == found["entries"]
+    assert {".wh.gone", "a/.cvmfscatalog", "a/b/.cvmfsautocatalog", "a/b/.wh..wh..opq"} == set(
+        texts(found["markers"])
+    )
+    assert ["", "a", "a/b"] == sorted(texts(paths_of(found["directories"])))
+    assert "" == found["unusable"]
+
+
+def texts(value: object) -> list[str]:
+    """Make sure that a value is a list of texts."""
+    assert isinstance(value, list)
+    assert all(isinstance(item, str) for item in value)
+    return value
+
+
+def paths_of(value: object) -> list[object]:
+    """Give the paths of directories in an answer."""
+    assert isinstance(value, list)
+    return [directory[0] for directory in value]
+
+
+def test_scan_describes_directories(tmp_path: Path, directory: Path) -> None:
+    """Mode, owner and time of a directory with a marker, and of those above it, are told."""
+    inside = directory / "layerfs/a"
+    inside.mkdir()
+    (inside / ".wh.x").touch()
+    inside.chmod(0o1770)
+    os.chown(inside, 7, 8)
+    os.utime(inside, ns=(5, 123456789))
+    found = ask("scan", tmp_path)
+
+    assert ["a", 0o1770, 7, 8, 123456789] in as_list(found["directories"])
+    assert [[0, 0], [7, 8]] == [list(as_list(owner)) for owner in as_list(found["owners"])]
+
+
+def as_list(value: object) -> list[object]:
+    """Make sure that a value is a list or a tuple."""
+    assert isinstance(value, list | tuple)
+    return list(value)
+
+
+@pytest.mark.parametrize("name", [".wh.", ".wh..", ".wh..."])
+def test_scan_finds_names_that_can_be_no_whiteouts(
+    tmp_path: Path, directory: Path, name: str
+) -> None:
+    """They would delete a directory itself or its parent."""
+    (directory / "layerfs/a").mkdir()
+    (directory / "layerfs/a" / name).touch()
+    found = ask("scan", tmp_path)
+
+    assert f"a/{name}" == found["unusable"]
+    assert [] == found["markers"]
+
+
+def test_scan_finds_directories_that_can_be_no_whiteouts(tmp_path: Path, directory: Path) -> None:
+    """A marker is a file; what is in such a directory is read all the same."""
+    (directory / "layerfs/.wh.d").mkdir()
+    (directory / "layerfs/.wh.d/.wh.x").touch()
+    found = ask("scan", tmp_path)
+
+    assert ".wh.d" == found["unusable"]
+    assert [".wh.d/.wh.x"] == found["markers"]
+
+
+def published(directory: Path) -> Path:
+    """Have a layer with a catalog marker, as every published one has."""
+    files = directory / "layerfs"
+    (files / ".cvmfscatalog").touch()
+    os.utime(files / ".cvmfscatalog", (10_000, 10_000))
+    return files
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "time", "made"),
+    [
+        (0o755, 0, 10_000, True),
+        (0o755, 0, 9_500, True),
+        (0o755, 0, 10_050, True),
+        (0o755, 0, 9_000, False),
+        (0o755, 0, 11_000, False),
+        (0o700, 0, 10_000, False),
+        (0o755, 5, 10_000, False),
+    ],
+)
+def test_scan_tells_directories_that_were_made_up(
+    tmp_path: Path, directory: Path, mode: int, owner: int, time: int, *, made: bool
+) -> None:
+    """They have the mode, owner and time that an ingest gives."""
+    files = published(directory)
+    (files / "d/e").mkdir(parents=True)
+    (files / "d/e").chmod(mode)
+    os.chown(files / "d/e", owner, 0)
+    os.utime(files / "d/e", (time, time))
+    (files / "d").chmod(0o711)
+
+    assert (["d/e"] if made else []) == ask("scan", tmp_path)["implied"]
+
+
+def test_nothing_is_made_up_without_a_marker(tmp_path: Path, directory: Path) -> None:
+    """A layer that no CVMFS server has ingested has its directories from somewhere else."""
+    (directory / "layerfs/.cvmfscatalog").unlink(missing_ok=True)
+    (directory / "layerfs/d").mkdir()
+
+    assert [] == ask("scan", tmp_path)["implied"]
+
+
+def below(root: Path, lowers: list[object], *paths: str) -> dict[str, list[int]]:
+    """Ask what directories look like in a chain."""
+    source = {"root": str(root), "repository": None}
+    request = {"do": "below", "sources": [source], "lowers": lowers, "paths": list(paths)}
+    found = answer(request, lambda _: None)
+    return {str(d[0]): d[1:] for d in found["directories"]}  # type: ignore[attr-defined]
+
+
+def test_the_topmost_lower_with_a_directory_of_its_own_decides(
+    tmp_path: Path, directory: Path
+) -> None:
+    """A published layer decides with what has a tar entry, an unpacked one with everything."""
+    files = published(directory)
+    (files / "tmp").mkdir(mode=0o755)
+    os.utime(files / "tmp", (10_000, 10_000))
+    (files / "own").mkdir()
+    (files / "own").chmod(0o700)
+    os.utime(files / "own", (5, 5))
+    local = tmp_path / "local"
+    for name, mode in (("tmp", 0o1777), ("own", 0o755), ("low", 0o711)):
+        (local / name).mkdir(parents=True)
+        (local / name).chmod(mode)
+    found = below(tmp_path, [[0, HEX], str(local)], "tmp", "own", "low", "none", "low/none")
+
+    assert {"tmp": 0o1777, "own": 0o700, "low": 0o711} == {k: v[0] for k, v in found.items()}
+
+
+def test_what_a_lower_deletes_is_not_looked_for_further_down(
+    tmp_path: Path, directory: Path
+) -> None:
+    """By whiteouts and opaque marks in a published layer, except for one in the root."""
+    files = published(directory)
+    (files / ".wh.gone").touch()
+    (files / ".wh..wh..opq").touch()
+    (files / "opaque").mkdir()
+    (files / "opaque").chmod(0o700)
+    (files / "opaque/.wh..wh..opq").touch()
+    (files / "file").touch()
+    local = tmp_path / "local"
+    for name in ("gone/a", "opaque/b", "file/c", "kept"):
+        (local / name).mkdir(parents=True)
+    found = below(
+        tmp_path,
+        [[0, HEX], str(local)],
+        *("gone", "gone/a", "opaque", "opaque/b", "file", "file/c", "kept", "n" * 252),
+    )
+
+    assert {"opaque", "kept"} == set(found)
+
+
+def test_deletions_of_an_unpacked_lower_count(tmp_path: Path, directory: Path) -> None:
+    """Devices and opaque directories, as overlayfs has them."""
+    upper, lower = tmp_path / "upper", tmp_path / "lower"
+    upper.mkdir()
+    os.mknod(upper / "gone", stat.S_IFCHR, os.makedev(0, 0))
+    (upper / "opaque").mkdir()
+    os.setxattr(upper / "opaque", "trusted.overlay.opaque", b"y")
+    for name in ("gone", "opaque/b", "kept"):
+        (lower / name).mkdir(parents=True)
+    found = below(tmp_path, [str(upper), str(lower)], "gone", "opaque", "opaque/b", "kept")
+
+    assert {"opaque", "kept"} == set(found)
+
+
+def test_a_lower_that_is_gone_gives_no_answer(tmp_path: Path, directory: Path) -> None:
+    """It is a miss, not an empty chain."""
+    request = {"do": "below", "sources": [], "lowers": [str(tmp_path / "none")], "paths": ["a"]}
+
+    assert "reason" in answer(request, lambda _: None)
 
 
 def test_scan_shows_bytes(tmp_path: Path, directory: Path) -> None:
-    """A name that is no UTF-8 is shown with escapes, a long one shortened."""
+    """A name that is no UTF-8 comes through; a long text of a message is shortened."""
     inside = directory / "layerfs" / os.fsdecode(b"\xff")
     inside.mkdir()
     (inside / (".wh." + "x" * 200)).touch()
     found = ask("scan", tmp_path)
 
-    assert "\\xff/.wh." + "x" * 200 == found["example"]
+    assert ["\udcff/.wh." + "x" * 200] == found["markers"]
     assert len(misses.shown("x" * 5000)) < 1100
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import attrs
 import structlog
 
+from cvmfs_snapshotter.adapters.companions import DiskCompanions
 from cvmfs_snapshotter.adapters.directories import DiskDirectories
 from cvmfs_snapshotter.adapters.memory import (
     MemoryClock,
+    MemoryCompanions,
     MemoryDirectories,
     MemoryEvents,
     MemoryPatterns,
@@ -55,11 +57,11 @@ class Bench:
         return self.context.store
 
     def everything(self) -> tuple[list[Snapshot], list[int], list[int]]:
-        """Give all that a failing call must not change: snapshots, tombstones, directories."""
+        """Give what a failing call must not change: snapshots, tombstones, what is on disk."""
         return (
             list(self.store.read(lambda r: r.page(Pins(), None, 10_000))),
             list(self.store.read(lambda r: r.tombstones(0, 10_000))),
-            sorted(self.context.directories.present()),
+            sorted([*self.context.directories.present(), *self.context.companions.present()]),
         )
 
     def record(self, name: str) -> Snapshot:
@@ -72,8 +74,12 @@ class Bench:
 def _bench(store: Store, directories: MemoryDirectories | DiskDirectories, root: str) -> Bench:
     sources, events = MemorySources(), MemoryEvents()
     clock = MemoryClock()
-    patterns = MemoryPatterns() if isinstance(store, MemoryStore) else Re2Patterns()
-    context = Context(store, directories, sources, clock, events, patterns, Layout(root))
+    in_memory = isinstance(store, MemoryStore)
+    companions = MemoryCompanions() if in_memory else DiskCompanions(Path(root))
+    patterns = MemoryPatterns() if in_memory else Re2Patterns()
+    context = Context(
+        store, directories, companions, sources, clock, events, patterns, Layout(root)
+    )
     return Bench(LayerSnapshotter(context), context, sources, events, clock)
 
 

@@ -4,9 +4,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
+import attrs
 import pytest
 
-from cvmfs_snapshotter.domain.layer import Digest, Hit, Layer, Miss, Names, Reason
+from cvmfs_snapshotter.domain.companions import Directory, Names
+from cvmfs_snapshotter.domain.layer import Digest, Hit, Layer, Miss, Reason
+from cvmfs_snapshotter.domain.policy import Policy
 from cvmfs_snapshotter.domain.ports.layers import LayerSources
 
 ONE, TWO = "one", "two"
@@ -15,7 +18,13 @@ ONE, TWO = "one", "two"
 A, B, C = (Digest(letter * 64) for letter in "abc")
 DIFF_ID = Digest("d" * 64)
 
-WITH_WHITEOUT = Names(entries=3, whiteouts=1, catalogs_below_root=0, example="etc/.wh.passwd")
+ROOT = Directory(b"", 0o755, 0, 0, 1_600_000_000_000_000_000)
+WITH_WHITEOUT = Names(
+    entries=3,
+    markers=(b"etc/.wh.passwd",),
+    directories=(ROOT, attrs.evolve(ROOT, path=b"etc", mode=0o750)),
+    owners=((0, 0),),
+)
 """What the names say in a layer of ``etc``, ``etc/.wh.passwd`` and ``etc/group``."""
 
 
@@ -187,6 +196,26 @@ class LayersContract:
 
         assert world.sources.scan(layer, refuse) == WITH_WHITEOUT
         assert world.sources.scan(layer, refuse) == WITH_WHITEOUT
+
+    def test_directories_below(self, world: World) -> None:
+        """The directory that a chain shows is described; what it does not show is left out."""
+        layer = world.publish(ONE, A)
+        below = world.sources.directories_below([b"etc", b"none"], [layer], soon(world.sources))
+
+        assert {b"etc": attrs.evolve(ROOT, path=b"etc", mode=0o750)} == below
+
+    def test_directories_below_an_unreachable_layer(self, world: World) -> None:
+        """Not to know is a miss, never an empty answer."""
+        layer = world.publish(ONE, A)
+        world.unmount(ONE)
+
+        for asked in (layer, Layer("unconfigured", A)):
+            found = world.sources.directories_below([b"etc"], [asked], soon(world.sources))
+            assert isinstance(found, Miss)
+
+    def test_policies(self, world: World) -> None:
+        """A source has the usual policies unless others are configured."""
+        assert Policy() == world.sources.policy(ONE)
 
     def test_scan_of_nothing(self, world: World) -> None:
         """A scan that fails is a miss with its reason, and nothing is kept."""

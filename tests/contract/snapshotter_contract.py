@@ -9,17 +9,20 @@ import attrs
 import pytest
 
 from cvmfs_snapshotter.domain import labels as label_rules
+from cvmfs_snapshotter.domain.companions import Directory, Names, plan
 from cvmfs_snapshotter.domain.errors import (
     AlreadyExistsError,
     FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
+    ResourceExhaustedError,
     SnapshotterError,
     UnavailableError,
 )
-from cvmfs_snapshotter.domain.events import LayerDecided, SnapshotCommitted
-from cvmfs_snapshotter.domain.layer import Digest, Hit, Miss, Names, Reason, chain_id
+from cvmfs_snapshotter.domain.events import LayerDecided, OwnersLost, SnapshotCommitted
+from cvmfs_snapshotter.domain.layer import Digest, Hit, Miss, Reason, chain_id
 from cvmfs_snapshotter.domain.mounts import Mount
+from cvmfs_snapshotter.domain.policy import ImpliedDirectories, Ownership, Policy, Whiteouts
 from cvmfs_snapshotter.domain.ports.snapshotter import Snapshotter
 from cvmfs_snapshotter.domain.snapshot import Kind, Snapshot, Usage
 from cvmfs_snapshotter.domain.usecases import upkeep
@@ -30,6 +33,21 @@ DIFF_1, DIFF_2, DIFF_3 = (Digest(c * 64) for c in "123")
 BLOB_1, BLOB_2, BLOB_3 = (Digest(c * 64) for c in "abc")
 CHAIN_2 = chain_id(DIFF_1, DIFF_2)
 CHAIN_3 = chain_id(CHAIN_2, DIFF_3)
+
+ROOT_DIRECTORY = Directory(b"", 0o755, 0, 0, 5)
+WITH_WHITEOUT = Names(
+    entries=2,
+    markers=(b"etc/.wh.passwd",),
+    directories=(ROOT_DIRECTORY, Directory(b"etc", 0o755, 0, 0, 5)),
+    owners=((0, 0),),
+)
+IMPLIED = Names(
+    entries=1,
+    directories=(ROOT_DIRECTORY, Directory(b"tmp", 0o755, 7, 7, 5)),
+    implied=(b"tmp",),
+    owners=((0, 0), (7, 7)),
+)
+LOST = Names(entries=1, owners=((999, 999),))
 ODD = 'k8s.io/7/extract-1 "x", \\ é sha256:0\0'
 
 
@@ -54,6 +72,13 @@ def committed(bench: Bench, name: str, parent: str = "", **labels: str) -> str:
     bench.snapshotter.prepare(f"key of {name}", parent, {})
     bench.snapshotter.commit(name, f"key of {name}", labels, "")
     return name
+
+
+def provided_again(bench: Bench, target: Digest, blob: Digest) -> Snapshot:
+    """Ask for a layer that is published, and give what containerd finds then."""
+    with pytest.raises(AlreadyExistsError, match="provided"):
+        bench.snapshotter.prepare("extract", "", pull_labels(target, blob))
+    return listed(bench.snapshotter, containerd_filter(target, ""))[0]
 
 
 def provided(
@@ -295,6 +320,36 @@ class SnapshotterContract:
         bench.store.write(lambda t: t.measure(bench.record("n").identifier, Usage(12345, 6)))
         assert Usage(12345, 6) == bench.snapshotter.usage("n")
 
+    def test_one_that_cannot_be_measured_does_not_stop_the_others(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The trouble is told once the others are measured."""
+        first, second = (bench.record(committed(bench, n)).identifier for n in ("a", "b"))
+        plain = bench.context.directories.usage
+
+        def usage(identifier: int) -> Usage:
+            if identifier == first:
+                raise ResourceExhaustedError("it cannot be read")
+            return plain(identifier)
+
+        monkeypatch.setattr(type(bench.context.directories), "usage", lambda _, i: usage(i))
+        with pytest.raises(ResourceExhaustedError, match="cannot be read"):
+            upkeep.measure_some(bench.context)
+        assert [first] == list(bench.store.read(lambda r: r.unmeasured(10)))
+        assert second not in bench.store.read(lambda r: r.unmeasured(10))
+
+    def test_directories_without_a_record_are_found_at_start(self, bench: Bench) -> None:
+        """Leftovers go with the next Cleanup; those never given stay, start after start."""
+        left = bench.store.new_identifier()
+        bench.context.directories.create_empty(left)
+        bench.context.directories.create_empty(10**6)
+        for _ in range(3):
+            upkeep.adopt_orphans(bench.context)
+            bench.snapshotter.cleanup()
+            assert [10**6] == sorted(bench.context.directories.present())
+        bench.snapshotter.prepare("k", "", {})
+        assert bench.record("k").identifier > 10**6
+
     def test_views_and_remote_layers_take_nothing(self, bench: Bench) -> None:
         """What lies on a source is not local, and a view has nothing of its own."""
         remote = provided(bench, DIFF_1, BLOB_1)
@@ -533,25 +588,174 @@ class SnapshotterContract:
         assert reason is outcome.reason
         assert outcome.detail
 
+    def test_whiteouts_become_companions(self, bench: Bench) -> None:
+        """What hides markers lies above the layer, what deletes lies below it; made once."""
+        bench.sources.publish("unpacked", BLOB_1, names=WITH_WHITEOUT)
+        base = committed(bench, "base")
+        names = []
+        for parent in ("", base):
+            with pytest.raises(AlreadyExistsError, match="provided"):
+                bench.snapshotter.prepare("k", parent, pull_labels(DIFF_1))
+            names.append(listed(bench.snapshotter, containerd_filter(DIFF_1, parent))[0].name)
+        companion = bench.record(names[0]).companion
+        mounts = bench.snapshotter.view("v", names[1], {})
+
+        assert companion is not None
+        assert companion == bench.record(names[1]).companion
+        assert [companion.number] == sorted(bench.context.companions.present())
+        assert 1 == len(bench.sources.scans)
+        layout, number = bench.context.layout, companion.number
+        upper, lower = (bench.record(n).identifier for n in (names[1], base))
+        stack = (
+            layout.hider,
+            layout.above(number),
+            layout.link(upper),
+            layout.below(number),
+            layout.link(lower),
+        )
+        assert (f"lowerdir={':'.join(stack)}",) == mounts[0].options
+
+    def test_companions_go_with_their_last_user(self, bench: Bench) -> None:
+        """Cleanup deletes one that no snapshot has; a later pull makes a new one."""
+        numbers: list[int] = []
+        for _ in range(2):
+            bench.sources.publish("unpacked", BLOB_1, names=WITH_WHITEOUT)
+            with pytest.raises(AlreadyExistsError, match="provided"):
+                bench.snapshotter.prepare("k", "", pull_labels(DIFF_1))
+            remote = listed(bench.snapshotter, containerd_filter(DIFF_1, ""))[0]
+            numbers += bench.context.companions.present()
+            bench.snapshotter.cleanup()
+            assert numbers[-1:] == list(bench.context.companions.present())
+            bench.snapshotter.remove(remote.name)
+            bench.snapshotter.cleanup()
+            assert ([], [], []) == bench.everything()
+        assert numbers[0] < numbers[1]
+
+    def test_many_at_once_share_one_companion(self, bench: Bench) -> None:
+        """Beside Cleanup too: whatever is recorded has its companion, and nothing is left over."""
+        for digest in "0123456789":
+            bench.sources.publish("unpacked", Digest(digest * 64), names=WITH_WHITEOUT)
+        failures: list[BaseException] = []
+
+        def pull(digest: str) -> None:
+            labels = pull_labels(Digest(digest * 64), Digest(digest * 64))
+            for _ in range(5):
+                try:
+                    bench.snapshotter.prepare("k" + digest, "", labels)
+                except AlreadyExistsError:
+                    found = listed(bench.snapshotter, containerd_filter(Digest(digest * 64), ""))
+                    bench.snapshotter.remove(found[0].name)
+                bench.snapshotter.cleanup()
+
+        def guarded(digest: str) -> None:
+            try:
+                pull(digest)
+            except BaseException as error:  # noqa: BLE001 - reported below
+                failures.append(error)
+
+        threads = [threading.Thread(target=guarded, args=(d,)) for d in "0123456789"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [] == failures
+        bench.snapshotter.cleanup()
+        assert ([], [], []) == bench.everything()
+
+    def test_companions_left_by_a_crash_are_deleted_at_start(self, bench: Bench) -> None:
+        """One that was made and not recorded is found and goes; one in use stays."""
+        bench.sources.publish("unpacked", BLOB_1, names=WITH_WHITEOUT)
+        with pytest.raises(AlreadyExistsError, match="provided"):
+            bench.snapshotter.prepare("k", "", pull_labels(DIFF_1))
+        used = list(bench.context.companions.present())
+        left = bench.store.new_identifier()
+        bench.context.companions.build(left, plan(WITH_WHITEOUT))
+        upkeep.discard_unrecorded_companions(bench.context)
+
+        assert used == list(bench.context.companions.present())
+
     @pytest.mark.parametrize(
-        ("names", "reason"),
+        ("policy", "names", "reason"),
         [
-            (Names(5, 1, 0, "a/.wh.b"), Reason.WHITEOUTS),
-            (Names(5, 0, 1, "a/.cvmfscatalog"), Reason.CATALOG_BELOW_ROOT),
+            (Policy(whiteouts=Whiteouts.REFUSE), WITH_WHITEOUT, Reason.WHITEOUTS),
+            (Policy(), Names(1, unusable=b"a/.wh..\xff"), Reason.UNUSABLE_NAME),
+            (Policy(ownership=Ownership.REQUIRE_ROOT), LOST, Reason.OWNERSHIP),
+            (
+                Policy(implied_directories=ImpliedDirectories.REFUSE),
+                IMPLIED,
+                Reason.IMPLIED_DIRECTORIES,
+            ),
         ],
     )
-    def test_a_layer_that_would_show_a_wrong_tree_is_a_miss(
-        self, bench: Bench, names: Names, reason: Reason
+    def test_a_layer_that_policy_refuses_is_a_miss(
+        self, bench: Bench, policy: Policy, names: Names, reason: Reason
     ) -> None:
-        """Deleted files would be back; the layer is read once and the result kept."""
+        """The layer is read once and the result kept."""
+        bench.sources.policies["unpacked"] = policy
         bench.sources.publish("unpacked", BLOB_1, names=names)
         for key in ("one", "two"):
             bench.snapshotter.prepare(key, "", pull_labels(DIFF_1))
             outcome = last_decision(bench).outcome
             assert isinstance(outcome, Miss)
             assert reason is outcome.reason
-            assert names.example in outcome.detail
+            assert outcome.detail
         assert 1 == len(bench.sources.scans)
+
+    def test_whiteouts_may_be_ignored(self, bench: Bench) -> None:
+        """Then nothing is deleted and markers stay visible, except for those of catalogs."""
+        bench.sources.policies["unpacked"] = Policy(whiteouts=Whiteouts.IGNORE)
+        names = attrs.evolve(WITH_WHITEOUT, unusable=b".wh..")
+        bench.sources.publish("unpacked", BLOB_1, names=names)
+        with pytest.raises(AlreadyExistsError, match="provided"):
+            bench.snapshotter.prepare("k", "", pull_labels(DIFF_1))
+        remote = listed(bench.snapshotter, containerd_filter(DIFF_1, ""))[0]
+
+        assert bench.record(remote.name).companion is None
+
+    @pytest.mark.parametrize(
+        ("shown", "companion"),
+        [
+            ({}, True),
+            ({b"tmp": Directory(b"tmp", 0o1777, 0, 0, 5)}, True),
+            ({b"tmp": Directory(b"tmp", 0o755, 7, 7, 5)}, False),
+        ],
+    )
+    def test_implied_directories_are_corrected(
+        self, bench: Bench, shown: dict[bytes, Directory], *, companion: bool
+    ) -> None:
+        """They get mode and owner from below, or those of unpacking, where they differ."""
+        bottom = provided(bench, DIFF_1, BLOB_1)
+        bench.sources.shown[next(iter(bench.sources.published))] = shown
+        bench.sources.publish("unpacked", BLOB_2, names=IMPLIED)
+        with pytest.raises(AlreadyExistsError, match="provided"):
+            bench.snapshotter.prepare("k", bottom.name, pull_labels(CHAIN_2, BLOB_2))
+        remote = listed(bench.snapshotter, containerd_filter(CHAIN_2, bottom.name))[0]
+        made = bench.record(remote.name).companion
+
+        assert companion == (made is not None)
+        assert made is None or (made.above, made.below) == (True, False)
+
+    def test_implied_directories_that_cannot_be_judged_are_a_miss(self, bench: Bench) -> None:
+        """A wrong mode is never shown silently."""
+        names = attrs.evolve(IMPLIED, implied=(b"tmp",))
+        base = committed(bench, "base")
+        bench.sources.publish("unpacked", BLOB_1, names=names)
+        bench.sources.below_fault = Reason.SLOW
+        bench.snapshotter.prepare("k", base, pull_labels(CHAIN_2))
+        outcome = last_decision(bench).outcome
+
+        assert isinstance(outcome, Miss)
+        assert Reason.SLOW is outcome.reason
+
+    def test_lost_owners_are_told(self, bench: Bench) -> None:
+        """The layer is used, and the operator hears of it."""
+        bench.sources.publish("unpacked", BLOB_1, names=LOST)
+        layer = provided_again(bench, DIFF_1, BLOB_1)
+
+        assert [(BLOB_1, (999, 999))] == [
+            (e.layer.digest, e.owner) for e in bench.events.recorded if isinstance(e, OwnersLost)
+        ]
+        assert layer.labels[label_rules.MARKER] == str(BLOB_1)
 
     def test_a_slow_scan_serves_the_next_pull(self, bench: Bench) -> None:
         """The layer is a miss now; the scan ends in the background, and its result is used."""

@@ -7,9 +7,10 @@ import attrs
 import pytest
 
 from cvmfs_snapshotter.domain import labels as label_rules
+from cvmfs_snapshotter.domain.companions import Companion, Directory, Names
 from cvmfs_snapshotter.domain.errors import AlreadyExistsError
 from cvmfs_snapshotter.domain.filters import Pins
-from cvmfs_snapshotter.domain.layer import Digest, Layer, Names
+from cvmfs_snapshotter.domain.layer import Digest, Layer
 from cvmfs_snapshotter.domain.ports.store import Position, Store, Transaction
 from cvmfs_snapshotter.domain.snapshot import NOTHING_LOCAL, Kind, Snapshot, Usage
 
@@ -337,6 +338,13 @@ class StoreContract:
         assert [500, 501] == list(store.read(lambda r: r.unrecorded(asked)))
         assert [] == list(store.read(lambda r: r.unrecorded([])))
 
+    def test_strangers_are_records_for_ever(self, store: Store) -> None:
+        """They are no tombstones, and no snapshot's."""
+        store.write(lambda t: t.add_strangers([700, 800, 700]))
+
+        assert [600] == list(store.read(lambda r: r.unrecorded([600, 700, 800])))
+        assert [] == list(store.read(lambda r: r.tombstones(0, 10)))
+
     def test_usage_is_recorded_for_committed_snapshots(self, store: Store) -> None:
         """Only committed ones without usage wait; measuring one that is gone is no error."""
         committed = add(store, local("c"))
@@ -357,14 +365,44 @@ class StoreContract:
     def test_names_in_layers_are_kept(self, store: Store) -> None:
         """Each layer of each source has its own; a new result replaces the old one."""
         # A name on disk need not be text: Python shows such a byte as half of a surrogate pair.
-        names = Names(2**33, 1, 2, "a/.wh.\udcffb\0")
+        names = Names(
+            entries=2**33,
+            markers=(b"a/.wh.\xff\n", "é/.cvmfscatalog".encode()),
+            directories=(Directory(b"", 0o1777, 1, 2, 2**62), Directory(b"a", 0o755, 0, 0, 0)),
+            implied=(b"a",),
+            owners=((0, 0), (1000, 50)),
+            unusable=b".wh..",
+        )
 
         assert store.read(lambda r: r.names_in(LAYER)) is None
-        store.write(lambda t: t.keep_names(LAYER, Names(1, 0, 0)))
+        store.write(lambda t: t.keep_names(LAYER, Names(1)))
         store.write(lambda t: t.keep_names(LAYER, names))
         assert names == store.read(lambda r: r.names_in(LAYER))
         elsewhere = attrs.evolve(LAYER, source="other")
         assert store.read(lambda r: r.names_in(elsewhere)) is None
+
+    def test_a_companion_is_shared_until_it_is_claimed(self, store: Store) -> None:
+        """A used one cannot be claimed, and a claimed one is found by nobody."""
+        companion = Companion(store.new_identifier(), above=True, below=False)
+        store.write(lambda t: t.add_companion(companion, "print"))
+        user = add(store, attrs.evolve(remote("r"), companion=companion))
+
+        assert user == store.read(lambda r: r.get("r"))
+        assert (user,) == store.read(lambda r: r.chain(user.identifier))
+        assert companion == store.read(lambda r: r.find_companion("print"))
+        assert store.read(lambda r: r.find_companion("other")) is None
+        assert [] == list(store.write(lambda t: t.claim_unused_companions(10)))
+        store.write(lambda t: t.bury(user.identifier))
+        claimed = store.write(lambda t: t.claim_unused_companions(10))
+        assert [companion.number] == list(claimed)
+        assert store.read(lambda r: r.find_companion("print")) is None
+        asked = [companion.number, 10**9]
+        assert [10**9] == list(store.read(lambda r: r.unrecorded_companions(asked)))
+        again = Companion(store.new_identifier(), above=False, below=True)
+        store.write(lambda t: t.add_companion(again, "print"))
+        assert again == store.read(lambda r: r.find_companion("print"))
+        store.write(lambda t: t.forget_companions([companion.number]))
+        assert asked == list(store.read(lambda r: r.unrecorded_companions(asked)))
 
     def test_paths_of_sources_are_kept(self, store: Store) -> None:
         """A new path replaces the old one."""

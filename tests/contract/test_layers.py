@@ -1,6 +1,7 @@
 """The contract of ``LayerSources``, in memory and with probe processes on real directories."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,9 @@ class MemoryWorld:
 
     def publish(self, source: str, digest: Digest, diff_id: Digest | None = None) -> Layer:
         """See ``World.publish``."""
-        return self.sources.publish(source, digest, diff_id, WITH_WHITEOUT)
+        layer = self.sources.publish(source, digest, diff_id, WITH_WHITEOUT)
+        self.sources.shown[layer] = {d.path: d for d in WITH_WHITEOUT.directories if d.path}
+        return layer
 
     def unmount(self, source: str) -> None:
         """See ``World.unmount``."""
@@ -62,6 +65,10 @@ class DiskWorld:
         (directory / "layerfs/etc").mkdir(parents=True)
         for name in (".wh.passwd", "group"):
             (directory / "layerfs/etc" / name).touch()
+        for described in reversed(WITH_WHITEOUT.directories):
+            path = directory / "layerfs" / described.path.decode()
+            path.chmod(described.mode)
+            os.utime(path, ns=(described.mtime, described.mtime))
         if diff_id is not None:
             entry = {
                 "id": diff_id.hex,

@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 from cvmfs_snapshotter.adapters.directories import DiskDirectories
 from cvmfs_snapshotter.adapters.memory import (
     MemoryClock,
+    MemoryCompanions,
     MemoryDirectories,
     MemoryEvents,
     MemoryPatterns,
@@ -117,6 +118,7 @@ class SnapshotterMachine(RuleBasedStateMachine):
         return Context(
             store,
             directories,
+            MemoryCompanions(),
             self.sources,
             self.clock,
             MemoryEvents(),

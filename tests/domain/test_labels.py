@@ -121,3 +121,16 @@ def test_one_mapping_needs_the_other(label: str) -> None:
     """User and group mappings come together."""
     with pytest.raises(InvalidArgumentError, match="beside it"):
         labels.mapped_root({label: "0:1:1"})
+
+
+def test_all_labels_together_have_a_limit() -> None:
+    """A record must fit a message, however many labels are set one after the other."""
+    half = {f"k{number}": "x" * 4000 for number in range(2000)}
+    other = {f"l{number}": "x" * 4000 for number in range(2000)}
+
+    assert half == labels.checked(half)
+    with pytest.raises(InvalidArgumentError, match="together"):
+        labels.checked({**half, **other})
+    change = labels.change_of([f"labels.{key}" for key in other], other)
+    with pytest.raises(InvalidArgumentError, match="together"):
+        change.apply(half, keep={})

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from cvmfs_snapshotter.adapters.layers.settings import SourceKind, SourceSettings
+from cvmfs_snapshotter.domain.policy import ImpliedDirectories, Ownership, Policy, Whiteouts
 from cvmfs_snapshotter.entrypoints.config import ConfigError, default_config, load_config
 
 UNPACKED = SourceSettings(
@@ -83,6 +84,8 @@ def test_sources_in_order(tmp_path: Path) -> None:
         path = "/mnt/nfs"
         host_path = "/host/nfs"
         whiteouts = "refuse"
+        ownership = "require-root"
+        implied_dirs = "ignore"
         lookup_deadline = 2
         scan_deadline = 30.5
         [[source]]
@@ -101,6 +104,7 @@ def test_sources_in_order(tmp_path: Path) -> None:
             host_path="/host/nfs",
             lookup_deadline=2.0,
             scan_deadline=30.5,
+            policy=Policy(Whiteouts.REFUSE, ImpliedDirectories.IGNORE, Ownership.REQUIRE_ROOT),
         )
         == first
     )
@@ -140,8 +144,6 @@ def test_top_level(tmp_path: Path, text: str, expected: str) -> None:
     [
         ("pth = 1", "source[0].pth: unknown key; did you mean 'path'?"),
         ('Path = "/x"', "source[0].Path: unknown key; did you mean 'path'?"),
-        ('ownership = "root"', "source[0].ownership: unknown key"),
-        ('implied_dirs = "x"', "source[0].implied_dirs: unknown key"),
         ('path = "cvmfs/x"', "source[0].path: expected an absolute path, not 'cvmfs/x'"),
         ('path = "/"', "source[0].path: expected a path other than the root directory"),
         ('path = "/a/../b"', "source[0].path: expected an absolute path without '..'"),
@@ -152,9 +154,18 @@ def test_top_level(tmp_path: Path, text: str, expected: str) -> None:
         ('host_path = ""', "source[0].host_path: expected an absolute path, not ''"),
         ('kind = "nfs"', "source[0].kind: expected 'cvmfs' or 'directory', not 'nfs'"),
         ("kind = ['cvmfs']", "source[0].kind: expected 'cvmfs' or 'directory', not an array"),
-        ('whiteouts = "translate"', "source[0].whiteouts: expected 'refuse', all that this"),
-        ('whiteouts = "ignore"', "source[0].whiteouts: expected 'refuse', all that this"),
-        ('whiteouts = "maybe"', "source[0].whiteouts: expected 'refuse', not 'maybe'"),
+        (
+            'whiteouts = "maybe"',
+            "source[0].whiteouts: expected 'translate' or 'refuse' or 'ignore', not 'maybe'",
+        ),
+        (
+            "ownership = true",
+            "source[0].ownership: expected 'accept' or 'warn' or 'require-root', not",
+        ),
+        (
+            'implied_dirs = ""',
+            "source[0].implied_dirs: expected 'correct' or 'refuse' or 'ignore', not",
+        ),
         ("lookup_deadline = 0", "source[0].lookup_deadline: expected a number of seconds above 0"),
         ("lookup_deadline = -1.5", "not -1.5"),
         ("lookup_deadline = 61", "at most 60, not 61"),

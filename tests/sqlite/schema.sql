@@ -1,3 +1,4 @@
+CREATE INDEX ix_snapshots_companion ON snapshots (companion) WHERE companion IS NOT NULL;
 CREATE INDEX ix_snapshots_local ON snapshots (local);
 CREATE INDEX ix_snapshots_parent ON snapshots (parent_id, local);
 CREATE INDEX ix_snapshots_source ON snapshots (source) WHERE source IS NOT NULL;
@@ -7,6 +8,15 @@ CREATE UNIQUE INDEX uq_snapshots_remote ON snapshots (parent_id, target) WHERE l
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+CREATE TABLE companions (
+	number INTEGER NOT NULL, 
+	fingerprint TEXT, 
+	above INTEGER NOT NULL, 
+	below INTEGER NOT NULL, 
+	CONSTRAINT pk_companions PRIMARY KEY (number), 
+	CONSTRAINT ck_companions_something CHECK (above OR below), 
+	CONSTRAINT uq_companions_fingerprint UNIQUE (fingerprint)
 );
 CREATE TABLE identifiers (
 	one INTEGER NOT NULL, 
@@ -34,18 +44,24 @@ CREATE TABLE snapshots (
 	digest TEXT, 
 	size INTEGER, 
 	inodes INTEGER, 
+	companion INTEGER, 
 	CONSTRAINT pk_snapshots PRIMARY KEY (id), 
 	CONSTRAINT ck_snapshots_kind CHECK (kind IN ('view', 'active', 'committed')), 
 	CONSTRAINT ck_snapshots_local CHECK (local = (digest IS NULL)), 
 	CONSTRAINT ck_snapshots_layer CHECK ((source IS NULL) = (digest IS NULL)), 
 	CONSTRAINT ck_snapshots_usage CHECK ((size IS NULL) = (inodes IS NULL)), 
 	CONSTRAINT ck_snapshots_remote CHECK (digest IS NULL OR kind = 'committed'), 
+	CONSTRAINT ck_snapshots_companion CHECK (companion IS NULL OR digest IS NOT NULL), 
 	CONSTRAINT uq_snapshots_name UNIQUE (name)
 );
 CREATE TABLE sources (
 	name TEXT NOT NULL, 
 	path TEXT NOT NULL, 
 	CONSTRAINT pk_sources PRIMARY KEY (name)
+);
+CREATE TABLE strangers (
+	id INTEGER NOT NULL, 
+	CONSTRAINT pk_strangers PRIMARY KEY (id)
 );
 CREATE TABLE tombstones (
 	id INTEGER NOT NULL, 

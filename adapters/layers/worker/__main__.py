@@ -7,6 +7,9 @@ look    ``source``, ``layer``               ``diff_id`` (null if none is recorde
 check   ``sources``, ``layers`` (pairs of   ``proven``; if one is out of reach, ``at``, its
         index of source, and layer)         place in ``layers``, with ``reason`` and ``detail``
 scan    ``source``, ``layer``               see ``scanning.Scan``
+below   ``sources``, ``lowers`` (pairs as   ``directories``: path, mode, owner, group, time in
+        above, or paths of unpacked ones),  nanoseconds of each that the chain shows
+        ``paths``
 ======  ==================================  ==================================================
 
 A source is ``root`` and ``repository``, which is null for a plain directory. A layer is the
@@ -17,15 +20,17 @@ request that fails is answered with ``reason`` (a value of ``domain.layer.Reason
 import json
 import os
 import resource
+import stat
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
+from .below import Lower, Published, Unpacked, directories_below
 from .identity import require_alive, require_repository
 from .metadata import diff_id
-from .misses import FAILED, MissError
+from .misses import FAILED, MissError, miss_of
 from .opening import layer_directory, source_root
 from .scanning import MAX_DEPTH, Scan
 
@@ -69,13 +74,35 @@ def check(request: dict[str, Any], report: Report) -> dict[str, object]:
 
 
 def scan(request: dict[str, Any], report: Report) -> dict[str, object]:
-    """Count the names in a layer; see ``scanning.Scan``."""
+    """Read the names in a layer; see ``scanning.Scan``."""
     source = request["source"]
     path = source["root"]
     with source_root(path) as root:
         _require_source(source, root)
         with layer_directory(root, path, request["layer"]) as layer:
             return Scan(report).run(layer.files, layer.path)
+
+
+def below(request: dict[str, Any], _: Report) -> dict[str, object]:
+    """Find what directories look like in a chain; see the table above."""
+    with ExitStack() as opened:
+        lowers: list[Lower] = []
+        for lower in request["lowers"]:
+            if isinstance(lower, str):
+                lowers.append(Unpacked(opened.enter_context(source_root(lower))))
+                continue
+            source = request["sources"][lower[0]]
+            root = opened.enter_context(source_root(source["root"]))
+            layer = opened.enter_context(layer_directory(root, source["root"], lower[1]))
+            lowers.append(Published(layer.files))
+        try:
+            found = [
+                [path, stat.S_IMODE(d.st_mode), d.st_uid, d.st_gid, d.st_mtime_ns]
+                for path, d in directories_below(request["paths"], lowers)
+            ]
+        except OSError as error:
+            raise miss_of(error, "a lower layer") from error
+    return {"directories": found}
 
 
 def _require_source(source: dict[str, Any], root: int) -> bool:
@@ -85,7 +112,7 @@ def _require_source(source: dict[str, Any], root: int) -> bool:
     return require_repository(root, source["root"], source["repository"])
 
 
-_OPERATIONS = {"look": look, "check": check, "scan": scan}
+_OPERATIONS = {"look": look, "check": check, "scan": scan, "below": below}
 
 
 def answer(request: dict[str, Any], report: Report) -> dict[str, object]:

@@ -1,10 +1,12 @@
-"""All names in a layer, counted; no file is opened and none but directories is looked at."""
+"""All names in a layer; no file is opened and none but directories is looked at."""
 
 import os
+import stat
 import time
 from collections.abc import Callable
 
-from .misses import FAILED, MissError, miss_of, shown
+from .ingest import Ingest
+from .misses import FAILED, MissError, miss_of
 from .opening import open_directory
 
 WHITEOUT_PREFIX = ".wh."
@@ -17,8 +19,45 @@ MAX_DEPTH = 2000
 """Directories within one another; containerd unpacks by paths, of which 4096 bytes hold no more
 than 2048 names."""
 
+NO_WHITEOUTS = frozenset((".wh.", ".wh..", ".wh..."))
+"""They would delete a directory itself or its parent."""
+
+MAX_MARKERS = 100_000
+"""Whiteouts and markers of one layer; beyond that its companions would cost more than the
+layer."""
+
+MAX_OWNERS = 4
+"""How many different owners are worth knowing; the question is whether there is only one."""
+
 PROGRESS_ENTRIES = 5000
 PROGRESS_SECONDS = 0.5
+
+
+class Level:
+    """A directory that is being read, somewhere between the layer's root and its leaves."""
+
+    def __init__(self, descriptor: int, inside: str) -> None:
+        """Begin with one that is open.
+
+        Args:
+            descriptor: of the directory.
+            inside: its path below the layer's root, with a slash at its end; empty for the root.
+        """
+        self.descriptor = descriptor
+        self.inside = inside
+        self.found = os.fstat(descriptor)
+        self.waiting: list[str] = []
+
+    @property
+    def path(self) -> str:
+        """Its path without the slash."""
+        return self.inside.rstrip("/")
+
+    def described(self) -> list[object]:
+        """Give path, mode, owner, group and time as the answer has them."""
+        found = self.found
+        mode = stat.S_IMODE(found.st_mode)
+        return [self.path, mode, found.st_uid, found.st_gid, found.st_mtime_ns]
 
 
 class Scan:
@@ -34,9 +73,11 @@ class Scan:
         self._reported_at = time.monotonic()
         self._reported = 0
         self._entries = 0
-        self._whiteouts = 0
-        self._catalogs = 0
-        self._example = ""
+        self._markers: list[str] = []
+        self._implied: list[str] = []
+        self._directories: dict[str, list[object]] = {}
+        self._owners: set[tuple[int, int]] = set()
+        self._unusable = ""
 
     def run(self, files: int, path: str) -> dict[str, object]:
         """Walk through everything.
@@ -46,36 +87,48 @@ class Scan:
             path: its path, for messages.
 
         Returns:
-            ``entries``, ``whiteouts``, ``catalogs_below_root`` and ``example``, the path of the
-            first whiteout or marker below the layer's root.
+            ``entries``, how many; ``markers``, paths of whiteouts and of catalog markers below the
+            root; ``implied``, paths of directories that seem made up; ``directories``, those with
+            a marker, those made up and all above them, each with path, mode, owner, group and time
+            in nanoseconds; ``owners``, pairs of user and group; ``unusable``, path of a name that
+            can be no whiteout. Bytes that are no UTF-8 are lone surrogates (PEP 383).
 
         Raises:
-            MissError: a directory cannot be read, or they are nested too deeply.
+            MissError: a directory cannot be read, they are nested too deeply, or there are too
+                many markers.
         """
-        # Each level: descriptor, path below the layer's root, sub-directories still to be read.
-        levels = [(files, "", self._list(files, path, ""))]
         try:
+            ingest = Ingest(files)
+        except OSError as error:
+            raise miss_of(error, path) from error
+        levels = [Level(files, "")]
+        try:
+            self._list(levels, path)
             while levels:
-                parent, inside, waiting = levels[-1]
-                if not waiting:
+                level = levels[-1]
+                if not level.waiting:
                     levels.pop()
                     if levels:
-                        os.close(parent)
+                        os.close(level.descriptor)
                     continue
                 if len(levels) > MAX_DEPTH:
                     raise MissError(FAILED, f"{path} has more than {MAX_DEPTH} levels")
-                below = f"{inside}{waiting.pop()}/"
-                child = self._open(parent, path, below)
-                levels.append((child, below, []))
-                levels[-1] = (child, below, self._list(child, path, below))
+                below = f"{level.inside}{level.waiting.pop()}/"
+                levels.append(Level(self._open(level.descriptor, path, below), below))
+                if ingest.made(levels[-1].found):
+                    self._implied.append(levels[-1].path)
+                    self._want(levels)
+                self._list(levels, path)
         finally:
-            for descriptor, _, _ in levels[1:]:
-                os.close(descriptor)
+            for level in levels[1:]:
+                os.close(level.descriptor)
         return {
             "entries": self._entries,
-            "whiteouts": self._whiteouts,
-            "catalogs_below_root": self._catalogs,
-            "example": shown(self._example),
+            "markers": self._markers,
+            "implied": self._implied,
+            "directories": list(self._directories.values()),
+            "owners": sorted(self._owners),
+            "unusable": self._unusable,
         }
 
     @staticmethod
@@ -85,36 +138,44 @@ class Scan:
         except OSError as error:
             raise miss_of(error, f"{path}/{below}") from error
 
-    def _list(self, descriptor: int, path: str, inside: str) -> list[str]:
-        """Count what is in a directory; return the names of its sub-directories."""
-        directories = []
-        try:
-            with os.scandir(descriptor) as entries:
-                for entry in entries:
-                    self._count(entry.name, inside)
-                    # Answered from the directory itself, where that gives types, as CVMFS does.
-                    if entry.is_dir(follow_symlinks=False):
-                        directories.append(entry.name)
-        except OSError as error:
-            raise miss_of(error, f"{path}/{inside}") from error
-        self._progress()
-        return directories
+    def _want(self, levels: list[Level]) -> None:
+        for level in levels:
+            self._directories.setdefault(level.path, level.described())
 
-    def _count(self, name: str, inside: str) -> None:
+    def _list(self, levels: list[Level], path: str) -> None:
+        """Take note of the names in the last of these directories."""
+        level = levels[-1]
+        if len(self._owners) < MAX_OWNERS:
+            self._owners.add((level.found.st_uid, level.found.st_gid))
+        before = len(self._markers)
+        try:
+            with os.scandir(level.descriptor) as entries:
+                for entry in entries:
+                    # Answered from the directory itself, where that gives types, as CVMFS does.
+                    is_directory = entry.is_dir(follow_symlinks=False)
+                    self._note(entry.name, level.inside, is_directory=is_directory)
+                    if is_directory:
+                        level.waiting.append(entry.name)
+        except OSError as error:
+            raise miss_of(error, f"{path}/{level.inside}") from error
+        if len(self._markers) > before:
+            self._want(levels)
+        if len(self._markers) > MAX_MARKERS:
+            raise MissError(FAILED, f"{path} has more than {MAX_MARKERS} whiteouts and markers")
+        if time.monotonic() - self._reported_at >= PROGRESS_SECONDS:
+            self._say()
+
+    def _note(self, name: str, inside: str, *, is_directory: bool) -> None:
         self._entries += 1
         if self._entries - self._reported >= PROGRESS_ENTRIES:
             self._say()
         if name.startswith(WHITEOUT_PREFIX):
-            self._whiteouts += 1
+            if is_directory or name in NO_WHITEOUTS:
+                self._unusable = self._unusable or inside + name
+            else:
+                self._markers.append(inside + name)
         elif inside and name in CATALOG_MARKERS:
-            self._catalogs += 1
-        else:
-            return
-        self._example = self._example or inside + name
-
-    def _progress(self) -> None:
-        if time.monotonic() - self._reported_at >= PROGRESS_SECONDS:
-            self._say()
+            self._markers.append(inside + name)
 
     def _say(self) -> None:
         self._reported = self._entries

@@ -1,0 +1,139 @@
+"""Companions on the local disk, ``companions/<n>/above`` and ``companions/<n>/below``.
+
+Links name them as lower directories: ``l/<n>a`` and ``l/<n>b``.
+
+A companion is made in a temporary directory and renamed into place, so that one under its number
+is whole. Names in a plan come from a published layer: they are opened component by component
+relative to the companion's own directory, and no link is ever followed.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import stat
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from cvmfs_snapshotter.domain.companions import Directory, Plan
+from cvmfs_snapshotter.domain.errors import ResourceExhaustedError
+
+_TEMPORARY = ".new-"
+_LINK = re.compile(r"([1-9][0-9]*)[ab]")
+_WHITEOUT = os.makedev(0, 0)
+
+
+class DiskCompanions:
+    """Implements ``Companions`` under a root directory.
+
+    Args:
+        root: the root directory, in which ``companions`` and ``l`` exist.
+        opaque_attribute: the extended attribute by which this kernel knows opaque directories:
+            ``trusted.overlay.opaque``, or ``user.overlay.opaque`` with the option ``userxattr``.
+    """
+
+    def __init__(self, root: Path, opaque_attribute: str = "trusted.overlay.opaque") -> None:
+        self._companions = root / "companions"
+        self._links = root / "l"
+        self._opaque = opaque_attribute
+
+    def build(self, number: int, plan: Plan) -> None:
+        """See ``Companions.build``."""
+        temporary = self._companions / f"{_TEMPORARY}{number}"
+        try:
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(mode=0o700)
+            if plan.above:
+                self._make(temporary / "above", plan.above, plan.hidden, ())
+                self._link(number, "above")
+            if plan.below:
+                self._make(temporary / "below", plan.below, plan.deleted, plan.opaque)
+                self._link(number, "below")
+            temporary.rename(self._companions / str(number))
+        except OSError as error:
+            self._discard(number)
+            raise ResourceExhaustedError(
+                f"companion {number} could not be made under {self._companions}: {error.strerror}"
+            ) from error
+
+    def _make(
+        self,
+        base: Path,
+        directories: Sequence[Directory],
+        devices: Sequence[bytes],
+        opaque: Sequence[bytes],
+    ) -> None:
+        base.mkdir()
+        for directory in directories:
+            if directory.path:
+                with _inside(base, directory.path) as (parent, name):
+                    os.mkdir(name, dir_fd=parent)
+        for device in devices:
+            with _inside(base, device) as (parent, name):
+                os.mknod(name, stat.S_IFCHR, _WHITEOUT, dir_fd=parent)
+        for path in opaque:
+            with _opened(base, path) as descriptor:
+                os.setxattr(descriptor, self._opaque, b"y")
+        # Children first: making an entry changes the time of its directory.
+        for directory in reversed(directories):
+            with _opened(base, directory.path) as descriptor:
+                os.fchown(descriptor, directory.uid, directory.gid)
+                os.fchmod(descriptor, directory.mode)
+                os.utime(descriptor, ns=(directory.mtime, directory.mtime))
+
+    def _link(self, number: int, side: str) -> None:
+        link = self._links / f"{number}{side[0]}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(f"../companions/{number}/{side}")
+
+    def _discard(self, number: int) -> None:
+        with contextlib.suppress(OSError):
+            self.remove(number)
+
+    def remove(self, number: int) -> None:
+        """See ``Companions.remove``."""
+        try:
+            for path in (
+                self._companions / str(number),
+                self._companions / f"{_TEMPORARY}{number}",
+            ):
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.rmtree(path)
+            for side in "ab":
+                (self._links / f"{number}{side}").unlink(missing_ok=True)
+        except OSError as error:
+            raise ResourceExhaustedError(
+                f"companion {number} could not be deleted: {error.strerror}"
+            ) from error
+
+    def present(self) -> Collection[int]:
+        """See ``Companions.present``."""
+        numbers = {
+            int(entry.name.removeprefix(_TEMPORARY))
+            for entry in self._companions.iterdir()
+            if entry.name.removeprefix(_TEMPORARY).isdecimal()
+        }
+        links = (_LINK.fullmatch(entry.name) for entry in self._links.iterdir())
+        return numbers | {int(link[1]) for link in links if link}
+
+
+@contextlib.contextmanager
+def _opened(base: Path, path: bytes) -> Iterator[int]:
+    descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for component in filter(None, path.split(b"/")):
+            inner = os.open(
+                component, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor
+            )
+            os.close(descriptor)
+            descriptor = inner
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _inside(base: Path, path: bytes) -> Iterator[tuple[int, bytes]]:
+    directory, _, name = path.rpartition(b"/")
+    with _opened(base, directory) as descriptor:
+        yield descriptor, name

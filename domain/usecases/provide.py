@@ -1,0 +1,159 @@
+"""Recording a layer that a source has as a committed snapshot."""
+
+from collections.abc import Mapping
+from enum import Enum, auto
+
+import attrs
+
+from .. import labels as label_rules
+from ..companions import Companion
+from ..errors import AlreadyExistsError
+from ..events import LayerDecided
+from ..layer import Digest, Hit, Miss, Reason
+from ..ports.store import Records, Transaction
+from ..snapshot import Snapshot, provide
+from .base import Base, require_unchanged
+from .context import Context
+from .decide import Accepted, decide
+
+
+def provide_if_published(
+    context: Context, key: str, base: Base, labels: Mapping[str, str], until: float
+) -> None:
+    """Decide on the layer that a Prepare asks for, and record it if it is used.
+
+    Args:
+        context: the ports.
+        key: key of the Prepare.
+        base: what the layer stands on.
+        labels: checked labels, the target among them.
+        until: deadline for look-ups on the monotonic clock, seconds.
+
+    Raises:
+        AlreadyExistsError: the layer has been provided; or the key is taken.
+        NotFoundError: the parent was removed meanwhile.
+    """
+    started = context.clock.monotonic()
+    decided = decide(context, base, labels, until)
+    outcome: Hit | Miss = (
+        decided if isinstance(decided, Miss) else _record(context, key, base, labels, decided)
+    )
+    context.events.record(
+        LayerDecided(
+            key=key,
+            parent=base.parent.name if base.parent else "",
+            target=labels[label_rules.TARGET],
+            digest=labels.get(label_rules.LAYER_DIGEST, ""),
+            outcome=outcome,
+            seconds=context.clock.monotonic() - started,
+        )
+    )
+    if isinstance(outcome, Hit):
+        raise AlreadyExistsError(
+            f"target snapshot {labels[label_rules.TARGET]!r} is provided from source "
+            f"{outcome.layer.source!r}"
+        )
+
+
+class _Result(Enum):
+    RECORDED = auto()
+    THERE_ALREADY = auto()
+    NAME_TAKEN = auto()
+    COMPANION_GONE = auto()
+
+
+@attrs.define
+class _Attempt:
+    """One try to record a hit; tells what was made for it and is not in use after all."""
+
+    key: str
+    base: Base
+    snapshot: Snapshot
+    fingerprint: str
+    companion: Companion | None = None
+    made_companion: bool = False
+
+    def run(self, transaction: Transaction) -> tuple[_Result, Companion | None]:
+        require_unchanged(transaction, self.base)
+        if transaction.get(self.key) is not None:
+            raise AlreadyExistsError(f"snapshot {self.key!r} exists already")
+        remote = transaction.find_remote(self.snapshot.parent_identifier, self.snapshot.target)
+        if remote is not None:
+            return _Result.THERE_ALREADY, None
+        if transaction.get(self.snapshot.name) is not None:
+            return _Result.NAME_TAKEN, None
+        companion = self.companion
+        if companion is not None:
+            present = transaction.find_companion(self.fingerprint)
+            if present is None and not self.made_companion:
+                # Cleanup took it since it was found.
+                return _Result.COMPANION_GONE, None
+            if present is None:
+                transaction.add_companion(companion, self.fingerprint)
+            else:
+                companion = present
+        transaction.insert(attrs.evolve(self.snapshot, companion=companion))
+        return _Result.RECORDED, companion
+
+
+def _record(
+    context: Context, key: str, base: Base, labels: Mapping[str, str], accepted: Accepted
+) -> Hit | Miss:
+    hit = accepted.hit
+    if accepted.plan is None:
+        return hit
+    while True:
+        result = _attempt(context, key, base, labels, accepted)
+        if result is _Result.NAME_TAKEN:
+            return Miss(
+                Reason.NAME_TAKEN,
+                "the name of the snapshot that would be made belongs to another one",
+                hit.layer.source,
+            )
+        if result is not _Result.COMPANION_GONE:
+            return hit
+
+
+def _attempt(
+    context: Context, key: str, base: Base, labels: Mapping[str, str], accepted: Accepted
+) -> _Result:
+    target = Digest.parse(labels[label_rules.TARGET])
+    path = context.sources.path(accepted.hit.layer)
+    if target is None or path is None or accepted.plan is None:
+        raise AssertionError("a hit has a target, a configured source and a plan")
+    identifier = context.store.new_identifier()
+    snapshot = attrs.evolve(
+        provide(accepted.hit.layer, target, base.parent, labels, now=context.clock.now()),
+        identifier=identifier,
+    )
+    # Layers do not share companions: the kernel refuses a directory that occurs twice in a stack.
+    fingerprint = f"{accepted.hit.layer.digest.hex} {accepted.plan.fingerprint}"
+    attempt = _Attempt(key, base, snapshot, fingerprint)
+    result, used = None, None
+    try:
+        if accepted.plan:
+            _find_or_build(context, accepted, attempt)
+        context.directories.link_layer(identifier, path)
+        result, used = context.store.write(attempt.run)
+    finally:
+        if result is not _Result.RECORDED:
+            context.directories.remove(identifier)
+        if attempt.made_companion and attempt.companion is not None and used != attempt.companion:
+            context.companions.remove(attempt.companion.number)
+    return result
+
+
+def _find_or_build(context: Context, accepted: Accepted, attempt: _Attempt) -> None:
+    plan = accepted.plan
+    if plan is None:
+        return
+
+    def find(records: Records) -> Companion | None:
+        return records.find_companion(attempt.fingerprint)
+
+    attempt.companion = context.store.read(find)
+    if attempt.companion is None:
+        number = context.store.new_identifier()
+        attempt.companion = Companion(number, above=bool(plan.above), below=bool(plan.below))
+        attempt.made_companion = True
+        context.companions.build(number, plan)

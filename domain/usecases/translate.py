@@ -1,0 +1,112 @@
+"""What has to be done so that a published layer shows what its image says."""
+
+from collections.abc import Sequence
+
+from ..companions import Directory, Names, Plan, plan
+from ..events import OwnersLost
+from ..layer import Layer, Miss, Reason
+from ..policy import ImpliedDirectories, Ownership, Policy, Whiteouts
+from ..snapshot import Snapshot
+from .context import Context
+
+_ROOT_OWNER = (0, 0)
+_MADE_MODE = 0o755
+
+
+def translate(
+    context: Context, layer: Layer, chain: Sequence[Snapshot], until: float
+) -> Plan | Miss:
+    """Plan the companion of a layer on top of a chain, by the policies of its source.
+
+    Args:
+        context: the ports.
+        layer: the layer.
+        chain: what it would stand on, topmost first.
+        until: deadline for look-ups on the monotonic clock, seconds.
+
+    Returns:
+        The plan, empty if the layer needs none; or why the layer is not used.
+    """
+    names = _names(context, layer)
+    if isinstance(names, Miss):
+        return names
+    policy = context.sources.policy(layer.source)
+    refused = _refused(context, layer, names, policy)
+    if refused is not None:
+        return refused
+    corrected = _corrected(context, layer, names, chain, until)
+    if isinstance(corrected, Miss):
+        return corrected
+    if policy.whiteouts is Whiteouts.IGNORE:
+        names = names.without_whiteouts()
+    return plan(names, corrected)
+
+
+def _names(context: Context, layer: Layer) -> Names | Miss:
+    known = context.store.read(lambda r: r.names_in(layer))
+    if known is not None:
+        return known
+
+    def keep(names: Names) -> None:
+        context.store.write(lambda t: t.keep_names(layer, names))
+
+    return context.sources.scan(layer, keep)
+
+
+def _refused(context: Context, layer: Layer, names: Names, policy: Policy) -> Miss | None:
+    if names.unusable and policy.whiteouts is not Whiteouts.IGNORE:
+        return Miss(
+            Reason.UNUSABLE_NAME,
+            f"{_shown(names.unusable)} begins like a whiteout, but cannot be one",
+            layer.source,
+        )
+    if names.whiteouts and policy.whiteouts is Whiteouts.REFUSE:
+        return Miss(
+            Reason.WHITEOUTS,
+            f"the layer deletes {len(names.whiteouts)} names of the layers below, "
+            f"{_shown(names.whiteouts[0])} for one, and the policy is to refuse that",
+            layer.source,
+        )
+    if not names.owners_lost or policy.ownership is Ownership.ACCEPT:
+        return None
+    if policy.ownership is Ownership.REQUIRE_ROOT:
+        return Miss(
+            Reason.OWNERSHIP,
+            f"everything in the layer belongs to {names.owners[0][0]}:{names.owners[0][1]}: the "
+            "owners of its files were lost",
+            layer.source,
+        )
+    context.events.record(OwnersLost(layer, names.owners[0]))
+    return None
+
+
+def _corrected(
+    context: Context, layer: Layer, names: Names, chain: Sequence[Snapshot], until: float
+) -> Sequence[Directory] | Miss:
+    policy = context.sources.policy(layer.source).implied_directories
+    if not names.implied or policy is ImpliedDirectories.IGNORE:
+        return ()
+    lowers = [s.layer or context.layout.files(s.identifier) for s in chain]
+    below = context.sources.directories_below(names.implied, lowers, until)
+    if isinstance(below, Miss):
+        return below
+    published = {directory.path: directory for directory in names.directories}
+    corrected = []
+    for path in names.implied:
+        made_up = published[path]
+        # Unpacking makes a missing directory like this one.
+        right = below.get(path, Directory(path, _MADE_MODE, *_ROOT_OWNER, made_up.mtime))
+        if not made_up.same_metadata(right):
+            corrected.append(right)
+    if corrected and policy is ImpliedDirectories.REFUSE:
+        return Miss(
+            Reason.IMPLIED_DIRECTORIES,
+            f"{len(corrected)} directories had no entry in the layer's tar and differ below, "
+            f"{_shown(corrected[0].path)} for one, and the policy is to refuse that",
+            layer.source,
+        )
+    return corrected
+
+
+def _shown(path: bytes) -> str:
+    return repr(path.decode(errors="backslashreplace"))
