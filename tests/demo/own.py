@@ -68,10 +68,10 @@ STAGES = (
         samples.SHOWN_BY_A,
     ),
     Stage(
-        "Image B, all three layers on the tree; the topmost deletes files, and is refused for it",
+        "Image B, all three layers on the tree; the topmost deletes files of the others",
         samples.image_b,
         3,
-        ("hit", "hit", "miss"),
+        ("hit", "hit", "hit"),
         samples.SHOW_B,
         samples.SHOWN_BY_B,
     ),

@@ -7,6 +7,9 @@ import pytest
 from tests.harness import mounts, samples
 from tests.harness.images import Image
 from tests.harness.node import Node
+from tests.harness.node import node as open_node
+from tests.harness.registry import Registry
+from tests.harness.workspace import Workspace
 
 # Everything about files but where their directory entries are; mount points of the runtime left
 # out. The time of a directory changes with what a snapshotter has to put into it.
@@ -134,17 +137,44 @@ def test_layers_that_occur_several_times_in_a_mixed_stack(node: Node, published:
     assert (result.code, result.stdout, result.stderr) == (0, samples.SHOWN_BY_C, "")
 
 
-def test_a_layer_with_whiteouts_is_refused(node: Node) -> None:
-    """A published layer that deletes files of lower ones is downloaded, and the files are gone."""
+def test_a_published_layer_deletes_files_of_lower_ones(node: Node) -> None:
+    """Nothing is downloaded, and the container itself lists neither the files nor the markers."""
     image = samples.image_b()
     node.repository.publish(*image.layers)
 
     pulled = node.pull(image)
 
-    assert pulled.outcomes == ["hit", "hit", "miss"]
-    assert pulled.downloaded == [0, 0, _sizes(image)[2]]
+    assert pulled.outcomes == ["hit", "hit", "hit"]
+    assert pulled.downloaded == [0, 0, 0]
     result = node.containerd.cri.run(pulled.reference, "sh", "-c", samples.SHOW_B)
     assert (result.code, result.stdout, result.stderr) == (0, samples.SHOWN_BY_B, "")
+
+
+def test_layers_with_whiteouts_may_be_refused(base: Workspace, registry: Registry) -> None:
+    """With the policy "refuse" such a layer is downloaded, and the files are gone as well."""
+    image = samples.image_b()
+    policy = 'whiteouts = "refuse"\n'
+    with open_node(base, "refuse", registry, image.layers, policy) as node:
+        pulled = node.pull(image)
+
+        assert pulled.outcomes == ["hit", "hit", "miss"]
+        assert pulled.downloaded == [0, 0, _sizes(image)[2]]
+        result = node.containerd.cri.run(pulled.reference, "sh", "-c", samples.SHOW_B)
+        assert (result.code, result.stdout, result.stderr) == (0, samples.SHOWN_BY_B, "")
+
+
+def test_whiteouts_may_be_ignored(base: Workspace, registry: Registry) -> None:
+    """With the policy "ignore" deleted files are back and markers visible, as with the Go one."""
+    image = samples.image_b()
+    policy = 'whiteouts = "ignore"\n'
+    with open_node(base, "ignore", registry, image.layers, policy) as node:
+        pulled = node.pull(image)
+
+        assert pulled.outcomes == ["hit", "hit", "hit"]
+        result = node.containerd.cri.run(pulled.reference, "ls", "-AR", "/data")
+        shown = set(result.stdout.split())
+        assert {".wh..wh..opq", ".wh.deleted", "deleted"} <= shown
+        assert ".cvmfscatalog" not in shown
 
 
 def test_the_daemon_mounts_nothing(node: Node) -> None:

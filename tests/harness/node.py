@@ -91,7 +91,11 @@ class Node:
 
 @contextmanager
 def node(
-    workspace: Workspace, name: str, registry: Registry, published: Iterable[Layer] = ()
+    workspace: Workspace,
+    name: str,
+    registry: Registry,
+    published: Iterable[Layer] = (),
+    policy: str = "",
 ) -> Iterator[Node]:
     """Give a running node, and end it with the block.
 
@@ -99,13 +103,14 @@ def node(
         name: Of its directory in the workspace.
         registry: A running one that has the image for sandboxes.
         published: Layers that are on the tree from the beginning.
+        policy: Further lines (TOML) of the source in the daemon's configuration.
     """
     directory = workspace.base / name
     repository = Repository.make(directory / "publisher")
     repository.publish(*published)
     with ExitStack() as stack:
         layers = stack.enter_context(mounts.read_only(repository.path, directory / "cvmfs"))
-        daemon = Daemon.make(directory / "daemon", layers)
+        daemon = Daemon.make(directory / "daemon", layers, more=policy)
         stack.callback(daemon.stop)
         daemon.start()
         containerd = Containerd.make(

@@ -1,0 +1,1 @@
+"""Messages that several of containerd's services share."""
