@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from cvmfs_snapshotter.adapters.kernel import OverlayError, overlay_options, require_overlay
+from cvmfs_snapshotter.adapters.kernel import (
+    OverlayError,
+    opaque_attribute,
+    overlay_options,
+    require_overlay,
+)
 
 INITIAL = "         0          0 4294967295\n"
 MAPPED = "         0     100000      65536\n"
@@ -49,6 +54,15 @@ def test_options(
     node = system(tmp_path, index=index, uid_map=uid_map, release=release)
 
     assert expected == overlay_options(node)
+
+
+@pytest.mark.parametrize(
+    ("uid_map", "expected"),
+    [(INITIAL, "trusted.overlay.opaque"), (MAPPED, "user.overlay.opaque")],
+)
+def test_opaque_attribute(tmp_path: Path, uid_map: str, expected: str) -> None:
+    """With the option userxattr the kernel reads another attribute."""
+    assert expected == opaque_attribute(system(tmp_path, uid_map=uid_map))
 
 
 def test_this_node(tmp_path: Path) -> None:

@@ -644,6 +644,13 @@ class SnapshotterContract:
                     bench.snapshotter.prepare("k" + digest, "", labels)
                 except AlreadyExistsError:
                     found = listed(bench.snapshotter, containerd_filter(Digest(digest * 64), ""))
+                    bench.snapshotter.view("v" + digest, found[0].name, {})
+                    number = bench.record(found[0].name).companion
+                    stack = bench.snapshotter.mounts("v" + digest)[0].options[-1]
+                    assert number is not None
+                    assert bench.context.layout.above(number.number) in stack
+                    assert number.number in bench.context.companions.present()
+                    bench.snapshotter.remove("v" + digest)
                     bench.snapshotter.remove(found[0].name)
                 bench.snapshotter.cleanup()
 

@@ -1,7 +1,9 @@
 """The mounts answer for every shape of a chain, and the page that options must fit."""
 
+import attrs
 import pytest
 
+from cvmfs_snapshotter.domain.companions import Companion
 from cvmfs_snapshotter.domain.errors import FailedPreconditionError
 from cvmfs_snapshotter.domain.layer import Digest, Layer
 from cvmfs_snapshotter.domain.mounts import (
@@ -71,6 +73,69 @@ def test_mounts_by_kind_and_chain(
 ) -> None:
     """Every kind over every chain has one answer; a remote layer is never bound or alone."""
     assert expected == mounts_of(top, chain, LAYOUT)
+
+
+def companion(snapshot: Snapshot, number: int, *, above: bool, below: bool) -> Snapshot:
+    """Give a remote snapshot a companion."""
+    return attrs.evolve(snapshot, companion=Companion(number, above, below))
+
+
+@pytest.mark.parametrize(
+    ("chain", "expected"),
+    [
+        (
+            (companion(REMOTE_3, 70, above=True, below=True),),
+            "/r/l/s:/r/l/70a:/r/l/3:/r/l/70b",
+        ),
+        ((companion(REMOTE_3, 70, above=True, below=False),), "/r/l/s:/r/l/70a:/r/l/3"),
+        (
+            (
+                LOCAL_2,
+                companion(REMOTE_4, 71, above=True, below=True),
+                LOCAL_1,
+                companion(REMOTE_3, 70, above=True, below=False),
+            ),
+            "/r/l/2:/r/l/s:/r/l/71a:/r/l/4:/r/l/71b:/r/l/1:/r/l/70a:/r/l/3",
+        ),
+        (
+            (
+                companion(snapshot(5, digest="a"), 70, above=True, below=True),
+                companion(REMOTE_3, 70, above=True, below=True),
+            ),
+            "/r/l/s:/r/l/70a:/r/l/5:/r/l/70b",
+        ),
+    ],
+)
+def test_companions_lie_above_and_below_their_layer(
+    chain: tuple[Snapshot, ...], expected: str
+) -> None:
+    """Each with its own layer, and once where the layer occurs twice."""
+    assert expected == ":".join(lowers(chain, LAYOUT))
+
+
+def test_companions_count_for_the_page() -> None:
+    """128 layers fit, every one of them with a companion on both sides."""
+    layout = Layout("/var/lib/containerd-cvmfs-grpc", ("index=off", "userxattr"))
+    chain = tuple(
+        attrs.evolve(
+            snapshot(1000 + n),
+            layer=Layer("s", Digest(f"{n:064x}")),
+            companion=Companion(2000 + n, above=True, below=True),
+        )
+        for n in range(128)
+    )
+
+    assert fits(chain, layout)
+    assert not fits(
+        (
+            *chain,
+            *(
+                attrs.evolve(s, layer=Layer("s", Digest(f"{n:064x}")))
+                for n, s in enumerate(chain * 3, 1000)
+            ),
+        ),
+        layout,
+    )
 
 
 def test_a_layer_that_occurs_twice_is_stacked_where_it_is_topmost() -> None:

@@ -15,6 +15,7 @@ from cvmfs_snapshotter.domain.events import (
     LayerDecided,
     LayerUnreachable,
     OrphansFound,
+    OwnersLost,
     SnapshotCommitted,
     SourceMoved,
 )
@@ -310,3 +311,17 @@ def test_never_raises_without_a_log() -> None:
             raise OSError(name)
 
     LogEvents(Broken()).record(DECIDED)  # type: ignore[arg-type]
+
+
+def test_owners_lost(written: Written) -> None:
+    """Lost owners are told once for each source, however many layers show it."""
+    fields = written.line(OwnersLost(Layer("unpacked", DIGEST), (998, 998)))
+    for source in ("unpacked", "other", "other"):
+        written.events.record(OwnersLost(Layer(source, Digest("b" * 64)), (998, 998)))
+
+    assert ("warning", "unpacked", "998:998") == (
+        fields["level"],
+        fields["source"],
+        fields["owner"],
+    )
+    assert ["unpacked", "other"] == [line["source"] for line in written.lines()]
