@@ -13,14 +13,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
-from .layer import CATALOG_MARKERS, WHITEOUT_PREFIX
+from .layer import WHITEOUT_PREFIX
 
 OPAQUE = b".wh..wh..opq"
 """Marks a directory that hides everything the layers below have in it (OCI image
 specification)."""
-
-_NO_WHITEOUT = frozenset({b".wh.", b".wh..", b".wh..."})
-"""They would delete a directory itself or its parent; containerd refuses such an archive."""
 
 
 @attrs.frozen(order=True)
@@ -146,25 +143,6 @@ def _name(path: bytes) -> bytes:
 
 def _join(directory: bytes, name: bytes) -> bytes:
     return directory + b"/" + name if directory else name
-
-
-def is_marker(path: bytes) -> bool:
-    """Tell whether a name in a layer must not be visible in a container.
-
-    Args:
-        path: relative to the root of the layer.
-    """
-    return _name(path).startswith(WHITEOUT_PREFIX) or _name(path) in CATALOG_MARKERS
-
-
-def cannot_be_whiteout(name: bytes, *, is_directory: bool) -> bool:
-    """Tell whether a name begins like a whiteout but can be none.
-
-    Args:
-        name: without its directory.
-        is_directory: whether it is a directory.
-    """
-    return name in _NO_WHITEOUT or (is_directory and name.startswith(WHITEOUT_PREFIX))
 
 
 def plan(names: Names, corrected: Sequence[Directory] = ()) -> Plan:
