@@ -3,8 +3,8 @@
 Links name them as lower directories: ``l/<n>a`` and ``l/<n>b``.
 
 A companion is made in a temporary directory and renamed into place, so that one under its number
-is whole. Names in a plan come from a published layer: they are opened component by component
-relative to the companion's own directory, and no link is ever followed.
+is whole, also after a power cut. Names in a plan come from a published layer: they are opened
+component by component relative to the companion's own directory, and no link is ever followed.
 """
 
 import contextlib
@@ -49,7 +49,10 @@ class DiskCompanions:
             if plan.below:
                 self._make(temporary / "below", plan.below, plan.deleted, plan.opaque)
                 self._link(number, "below")
+            _sync(temporary)
             temporary.rename(self._companions / str(number))
+            _sync(self._companions)
+            _sync(self._links)
         except OSError as error:
             self._discard(number)
             raise ResourceExhaustedError(
@@ -80,6 +83,8 @@ class DiskCompanions:
                 os.fchown(descriptor, directory.uid, directory.gid)
                 os.fchmod(descriptor, directory.mode)
                 os.utime(descriptor, ns=(directory.mtime, directory.mtime))
+                os.fsync(descriptor)
+        _sync(base)
 
     def _link(self, number: int, side: str) -> None:
         link = self._links / f"{number}{side[0]}"
@@ -115,6 +120,15 @@ class DiskCompanions:
         }
         links = (_LINK.fullmatch(entry.name) for entry in self._links.iterdir())
         return numbers | {int(link[1]) for link in links if link}
+
+
+def _sync(directory: Path) -> None:
+    # The snapshot is recorded durably right afterwards, and half a companion shows a wrong tree.
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

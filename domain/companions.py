@@ -76,6 +76,21 @@ class Names:
         """Whether all directories belong to one user who is not root, as no image's do."""
         return len(self.owners) == 1 and self.owners[0][0] != 0
 
+    def hides_below(self, path: bytes) -> bool:
+        """Tell whether the layer deletes what the layers below have at a path.
+
+        Args:
+            path: of a directory of this layer.
+        """
+        markers = set(self.markers)
+        for step in (path, *_ancestors(path)):
+            parent, name = _parent(step), _name(step)
+            if _join(parent, WHITEOUT_PREFIX + name) in markers:
+                return True
+            if parent and _join(parent, OPAQUE) in markers:
+                return True
+        return False
+
     def without_whiteouts(self) -> "Names":
         """Give the names as if nothing in the layer deleted anything."""
         kept = tuple(m for m in self.markers if not _name(m).startswith(WHITEOUT_PREFIX))

@@ -16,6 +16,9 @@ OPTION_BYTES = 4095 - 32
 """Longest option string of a mount: mount(2) takes one page of data with its final NUL, and 32
 bytes are left for what containerd and its shim add (``ro``, ``volatile``)."""
 
+MOST_LOWERS = 500
+"""Most lower directories of an overlay (the kernel's ``OVL_MAX_STACK``)."""
+
 _COMPACTED_FROM = 4096 - 512
 """containerd (``core/mount/mount_linux.go``) shortens option strings of at least this many
 bytes."""
@@ -154,6 +157,11 @@ def mounts_of(snapshot: Snapshot, chain: Sequence[Snapshot], layout: Layout) -> 
         raise FailedPreconditionError(
             f"snapshot {snapshot.name!r} has {len(stack)} lower directories, whose options take "
             f"{length} bytes; mount(2) takes {OPTION_BYTES}"
+        )
+    if len(stack) > MOST_LOWERS:
+        raise FailedPreconditionError(
+            f"snapshot {snapshot.name!r} has {len(stack)} lower directories; the kernel takes "
+            f"{MOST_LOWERS}"
         )
     return (Mount("overlay", "overlay", tuple(options)),)
 

@@ -34,12 +34,10 @@ def translate(
     refused = _refused(context, layer, names, policy)
     if refused is not None:
         return refused
-    corrected = _corrected(context, layer, names, chain, until)
-    if isinstance(corrected, Miss):
-        return corrected
     if policy.whiteouts is Whiteouts.IGNORE:
         names = names.without_whiteouts()
-    return plan(names, corrected)
+    corrected = _corrected(context, layer, names, chain, until)
+    return corrected if isinstance(corrected, Miss) else plan(names, corrected)
 
 
 def _names(context: Context, layer: Layer) -> Names | Miss:
@@ -57,7 +55,8 @@ def _refused(context: Context, layer: Layer, names: Names, policy: Policy) -> Mi
     if names.unusable and policy.whiteouts is not Whiteouts.IGNORE:
         return Miss(
             Reason.UNUSABLE_NAME,
-            f"{_shown(names.unusable)} begins like a whiteout, but cannot be one",
+            f"{_shown(names.unusable)} has the name of a whiteout or of a catalog marker, but "
+            "cannot be one",
             layer.source,
         )
     if names.whiteouts and policy.whiteouts is Whiteouts.REFUSE:
@@ -87,7 +86,9 @@ def _corrected(
     if not names.implied or policy is ImpliedDirectories.IGNORE:
         return ()
     lowers = [s.layer or context.layout.files(s.identifier) for s in chain]
-    below = context.sources.directories_below(names.implied, lowers, until)
+    # What the layer itself deletes further down says nothing about its own directories.
+    asked = [path for path in names.implied if not names.hides_below(path)]
+    below = context.sources.directories_below(asked, lowers, until)
     if isinstance(below, Miss):
         return below
     published = {directory.path: directory for directory in names.directories}

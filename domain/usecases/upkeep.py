@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from ..errors import ResourceExhaustedError
-from ..events import OrphansFound, SourceMoved
+from ..events import DirectoryKept, OrphansFound, SourceMoved
 from ..ports.store import Records
 from .context import Context
 
@@ -46,7 +46,10 @@ def discard_unrecorded_companions(context: Context) -> None:
     """
     present = sorted(context.companions.present())
     for number in context.store.read(lambda r: r.unrecorded_companions(present)):
-        context.companions.remove(number)
+        try:
+            context.companions.remove(number)
+        except ResourceExhaustedError as error:
+            context.events.record(DirectoryKept(number, str(error)))
 
 
 def follow_sources(context: Context, paths: Mapping[str, str]) -> None:

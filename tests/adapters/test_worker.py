@@ -601,8 +601,18 @@ def nested(top: Path, depth: int) -> Iterator[None]:
 
 def test_scan_is_deep(tmp_path: Path, directory: Path) -> None:
     """Directories may lie deeper than Python's own stack, up to what a path can name."""
+    (directory / "layerfs/.cvmfscatalog").unlink()
     with nested(directory / "layerfs", 1500):
-        assert 1501 == ask("scan", tmp_path)["entries"]
+        assert 1500 == ask("scan", tmp_path)["entries"]
+
+
+def test_markers_may_not_lie_too_deep(tmp_path: Path, directory: Path) -> None:
+    """A companion would have to be as deep; such a layer is a miss."""
+    with nested(directory / "layerfs", scanning.MAX_MARKED_DEPTH + 1):
+        found = ask("scan", tmp_path)
+
+    assert "failed" == found["reason"]
+    assert "deeper than" in str(found["detail"])
 
 
 def test_scan_has_a_floor(

@@ -5,7 +5,7 @@ They are left out where containerd is a witness; ``test_deviations`` has one of 
 
 from collections.abc import Sequence
 
-from tests.harness.layers import Layer
+from tests.harness.layers import Kind, Layer
 
 from .oracle import OPAQUE, WHITEOUT, tree_of
 
@@ -30,3 +30,46 @@ def leaves_ghosts(layers: Sequence[Layer]) -> bool:
             if parent and (parent not in below or inside_opaque):
                 return True
     return False
+
+
+def misreads_parents(layers: Sequence[Layer]) -> bool:
+    """Tell whether a directory without an entry would be looked for in layers where it is not.
+
+    containerd takes mode and owner of such a directory from the first layer below that has it on
+    its own, also from one in which it is hidden by a layer between; and it gives up where a layer
+    has something else than a directory on the way.
+
+    Args:
+        layers: of an image, the lowest first.
+    """
+    for number, layer in enumerate(layers):
+        below = tree_of(layers[:number])
+        own = {entry.path for entry in layer.entries if entry.kind is Kind.DIRECTORY}
+        implied = {p for e in layer.entries for p in _ancestors(e.path)} - own
+        for lower in layers[:number]:
+            other, directories = _names(lower)
+            for path in implied:
+                if other & {path, *_ancestors(path)} or (path in directories - below.keys()):
+                    return True
+    return False
+
+
+def _names(layer: Layer) -> tuple[set[str], set[str]]:
+    """Give what is no directory in a layer, deleted names included, and what is one."""
+    other, directories = set[str](), set[str]()
+    for entry in layer.entries:
+        directories.update(_ancestors(entry.path))
+        parent, _, name = entry.path.rpartition("/")
+        if entry.kind is Kind.DIRECTORY:
+            directories.add(entry.path)
+        elif name.startswith(WHITEOUT):
+            name = name.removeprefix(WHITEOUT)
+            other.add(f"{parent}/{name}" if parent else name)
+        else:
+            other.add(entry.path)
+    return other, directories
+
+
+def _ancestors(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:length]) for length in range(1, len(parts))]

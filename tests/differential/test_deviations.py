@@ -102,6 +102,33 @@ AS_SPECIFIED: dict[str, tuple[Layer, ...]] = {
         layer(file("n" * 251, "1"), file("m" * 255, "2")),
         layer(whiteout("n" * 251)),
     ),
+    "a directory without an entry where a file was further down": (
+        layer(file("a", "file")),
+        layer(whiteout("a")),
+        layer(directory("a"), directory("a/b", 0o711)),
+        layer(file("a/b/c", "1")),
+    ),
+    "a directory without an entry that is hidden further down": (
+        layer(directory("a"), directory("a/b", 0o700), file("a/b/c", "1")),
+        layer(directory("a"), opaque("a")),
+        layer(file("a/b/d", "2")),
+    ),
+    "a directory deleted and made anew without an entry": (
+        layer(directory("a", 0o1777), directory("a/e", 0o1770, uid=5)),
+        layer(whiteout("a"), file("a/new", "1")),
+    ),
+    "a directory made anew without an entry in an opaque one": (
+        layer(directory("a", 0o1777), directory("a/e", 0o1770, uid=5)),
+        layer(opaque("a"), file("a/e/g", "1")),
+    ),
+    "a directory deleted and made anew deep down without an entry": (
+        layer(directory("a", 0o1777), directory("a/e", 0o1770, uid=5)),
+        layer(directory("a"), whiteout("a/e"), file("a/e/g/h", "1")),
+    ),
+    "files and directories with the names of catalog markers": (
+        layer(directory("a/.cvmfscatalog"), file("a/.cvmfscatalog/x", "1")),
+        layer(file("b/.cvmfsautocatalog", "not empty"), whiteout("a/.cvmfscatalog/x")),
+    ),
     "deletions from several layers": (
         BASE,
         layer(directory("a"), file("a/second", "4")),
@@ -173,6 +200,28 @@ def test_containerd_lists_whiteouts_in_directories_that_hide_nothing(shared: Sta
     assert "new/none" not in ours(shared, *layers)
 
 
+def test_containerd_takes_the_mode_of_a_hidden_directory(shared: Stand) -> None:
+    """It looks at each layer on its own; we show what a new directory has."""
+    layers = AS_SPECIFIED["a directory without an entry that is hidden further down"]
+
+    assert 0o700 == containerds(shared, *layers)["a/b"].mode
+    assert 0o755 == ours(shared, *layers)["a/b"].mode
+
+
+def test_containerd_gives_up_where_a_file_was_on_the_way(shared: Stand) -> None:
+    """The pull fails without a source, though the file was deleted between."""
+    layers = (
+        layer(file("a", "file")),
+        layer(whiteout("a")),
+        layer(directory("a")),
+        layer(file("a/b/c", "1")),
+    )
+
+    with pytest.raises(grpc.RpcError):
+        containerds(shared, *layers)
+    assert [] == differences(tree_of(layers), ours(shared, *layers))
+
+
 def test_containerd_gives_implied_directories_the_group_of_a_setgid_parent(shared: Stand) -> None:
     """The kernel does that when it makes a directory; the specification knows nothing of it."""
     layers = (layer(directory("a", 0o2775, gid=50)), layer(file("a/new/x", "1")))
@@ -188,8 +237,10 @@ def test_containerd_gives_implied_directories_the_group_of_a_setgid_parent(share
         file("d/.wh..", ""),
         file("d/.wh...", ""),
         directory("d/.wh.x"),
+        directory(".cvmfsautocatalog"),
+        file(".cvmfsautocatalog", "not empty"),
     ],
-    ids=lambda entry: entry.path,
+    ids=lambda entry: f"{entry.kind.name} {entry.path}",
 )
 def test_names_that_can_be_no_whiteouts_make_a_layer_a_miss(shared: Stand, bad: Entry) -> None:
     """containerd refuses such an archive, and we do not pretend to know better."""

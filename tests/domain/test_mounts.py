@@ -180,10 +180,19 @@ def test_every_count_of_layers_fits_or_is_refused() -> None:
     top = snapshot(2**63 - 1, Kind.ACTIVE)
     options = mounts_of(top, chain[1:], layout)[0].options
 
-    assert len(chain) > 400
+    assert 400 < len(chain) < 500
     assert option_bytes(options, lowers(chain[1:], layout)) <= OPTION_BYTES
-    with pytest.raises(FailedPreconditionError, match=f"{len(chain)} lower directories"):
+    with pytest.raises(FailedPreconditionError, match=f"{len(chain)} lower directories, whose"):
         mounts_of(top, chain, layout)
+
+
+def test_the_kernel_takes_500_lower_directories() -> None:
+    """One more is refused here, because the mount would fail for ever."""
+    chain = tuple(snapshot(n) for n in range(501, 0, -1))
+
+    assert fits(chain[1:], LAYOUT)
+    with pytest.raises(FailedPreconditionError, match="501 lower directories; the kernel"):
+        mounts_of(ACTIVE, chain, LAYOUT)
 
 
 def test_a_root_with_128_layers_fits() -> None:

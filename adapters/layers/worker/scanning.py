@@ -29,6 +29,9 @@ layer."""
 MAX_OWNERS = 4
 """How many different owners are worth knowing; the question is whether there is only one."""
 
+MAX_MARKED_DEPTH = 400
+"""Directories above a marker or a made-up directory, which a companion would have too."""
+
 PROGRESS_ENTRIES = 5000
 PROGRESS_SECONDS = 0.5
 
@@ -139,6 +142,8 @@ class Scan:
             raise miss_of(error, f"{path}/{below}") from error
 
     def _want(self, levels: list[Level]) -> None:
+        if len(levels) > MAX_MARKED_DEPTH:
+            raise MissError(FAILED, f"a marker lies deeper than {MAX_MARKED_DEPTH} levels")
         for level in levels:
             self._directories.setdefault(level.path, level.described())
 
@@ -153,7 +158,7 @@ class Scan:
                 for entry in entries:
                     # Answered from the directory itself, where that gives types, as CVMFS does.
                     is_directory = entry.is_dir(follow_symlinks=False)
-                    self._note(entry.name, level.inside, is_directory=is_directory)
+                    self._note(entry, level.inside, is_directory=is_directory)
                     if is_directory:
                         level.waiting.append(entry.name)
         except OSError as error:
@@ -165,7 +170,8 @@ class Scan:
         if time.monotonic() - self._reported_at >= PROGRESS_SECONDS:
             self._say()
 
-    def _note(self, name: str, inside: str, *, is_directory: bool) -> None:
+    def _note(self, entry: "os.DirEntry[str]", inside: str, *, is_directory: bool) -> None:
+        name = entry.name
         self._entries += 1
         if self._entries - self._reported >= PROGRESS_ENTRIES:
             self._say()
@@ -174,8 +180,14 @@ class Scan:
                 self._unusable = self._unusable or inside + name
             else:
                 self._markers.append(inside + name)
-        elif inside and name in CATALOG_MARKERS:
-            self._markers.append(inside + name)
+        elif name in CATALOG_MARKERS:
+            # The server's markers are empty files. Anything else of that name is the image's own;
+            # in the root it would be hidden all the same, by what hides the marker of every layer.
+            empty = not is_directory and not entry.stat(follow_symlinks=False).st_size
+            if empty and inside:
+                self._markers.append(inside + name)
+            elif not empty and not inside:
+                self._unusable = self._unusable or name
 
     def _say(self) -> None:
         self._reported = self._entries
