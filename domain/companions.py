@@ -55,6 +55,7 @@ class Names:
         directories: every directory that holds a marker or looks implied, and all above them.
         implied: paths of directories that seem to have had no entry in the tar.
         owners: user and group IDs to which the layer's entries belong, at most a few of them.
+        stamp: that of the hit under which the layer was scanned.
         unusable: path of a name that cannot be a whiteout although it begins like one; empty if
             there is none.
     """
@@ -65,6 +66,7 @@ class Names:
     implied: tuple[bytes, ...] = ()
     owners: tuple[tuple[int, int], ...] = ()
     unusable: bytes = b""
+    stamp: str = attrs.field(default="", eq=False)
 
     @property
     def whiteouts(self) -> tuple[bytes, ...]:

@@ -132,10 +132,12 @@ class Hit:
         diff_id: digest of the uncompressed tar if the publisher recorded it, else None. It comes
         in
             a later transaction than the layer itself, so that its absence is normal for a while.
+        stamp: differs once the layer was published anew, or shows other owners.
     """
 
     layer: Layer
     diff_id: Digest | None
+    stamp: str = attrs.field(default="", eq=False)
 
 
 @attrs.frozen

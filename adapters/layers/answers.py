@@ -42,6 +42,7 @@ def names_in(answer: Message) -> Names | None:
             implied=_paths(answer["implied"]),
             owners=tuple((_number(u), _number(g)) for u, g in _list(answer["owners"])),
             unusable=_path(answer["unusable"]),
+            stamp=str(answer["stamp"]),
         )
     except (KeyError, TypeError, ValueError):
         return None

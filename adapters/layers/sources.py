@@ -73,7 +73,7 @@ class Sources:
             return miss
         if answer.get("proven") is not True:
             self._warn_unproven(source)
-        return Hit(Layer(source.name, digest), diff_id_in(answer))
+        return Hit(Layer(source.name, digest), diff_id_in(answer), str(answer.get("stamp", "")))
 
     def _warn_unproven(self, source: SourceSettings) -> None:
         if source.name not in self._unproven:

@@ -37,6 +37,7 @@ class MemorySources:
         hosts: by source, where containerd mounts it.
         policies: by source, its policies; the usual ones where it is not in it.
         shown: by lower, the directories that it shows and decides on.
+        stamps: by layer, its stamp; empty where it is not in it.
         below_fault: while it is not None, chains cannot be looked at for it.
         asked: every layer that was looked up or opened, in order.
         scans: every layer that was read, in order.
@@ -55,6 +56,7 @@ class MemorySources:
         self.hosts = {name: f"/cvmfs/{name}" for name in names}
         self.policies: dict[str, Policy] = {}
         self.shown: dict[Layer | str, dict[bytes, Directory]] = {}
+        self.stamps: dict[Layer, str] = {}
         self.below_fault: Reason | None = None
         self.asked: list[Layer] = []
         self.scans: list[Layer] = []
@@ -97,7 +99,7 @@ class MemorySources:
             return Miss(fault, f"the source has a fault: {fault.value}", layer.source)
         if layer not in self.published:
             return Miss(Reason.ABSENT, "it is not published", layer.source)
-        return Hit(layer, self.published[layer].diff_id)
+        return Hit(layer, self.published[layer].diff_id, self.stamps.get(layer, ""))
 
     def check(self, layers: Sequence[Layer], until: float) -> Trouble | None:
         """See ``LayerSources.check``."""
@@ -118,7 +120,7 @@ class MemorySources:
             if layer in self.unscannable:
                 self._waiting.setdefault(layer, keep)
                 return Miss(Reason.SLOW, "it goes on in the background", layer.source)
-        names = self.published[layer].names
+        names = self._names(layer)
         _hand_over(keep, names)
         return names
 
@@ -127,7 +129,10 @@ class MemorySources:
         with self._lock:
             self.unscannable.discard(layer)
             keep = self._waiting.pop(layer)
-        _hand_over(keep, self.published[layer].names)
+        _hand_over(keep, self._names(layer))
+
+    def _names(self, layer: Layer) -> Names:
+        return attrs.evolve(self.published[layer].names, stamp=self.stamps.get(layer, ""))
 
     def directories_below(
         self, paths: Sequence[bytes], lowers: Sequence[Layer | str], until: float

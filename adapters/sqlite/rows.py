@@ -82,6 +82,7 @@ def names_of(text: str) -> Names:
         implied=_paths(stored["implied"]),
         owners=tuple((uid, gid) for uid, gid in stored["owners"]),
         unusable=_path(stored["unusable"]),
+        stamp=stored["stamp"],
     )
 
 
@@ -96,6 +97,7 @@ def text_of(names: Names) -> str:
         "implied": [_stored(path) for path in names.implied],
         "owners": names.owners,
         "unusable": _stored(names.unusable),
+        "stamp": names.stamp,
     }
     return json.dumps(fields, separators=(",", ":"))
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ..companions import Directory, Names, Plan, plan
 from ..events import OwnersLost
-from ..layer import Layer, Miss, Reason
+from ..layer import Hit, Layer, Miss, Reason
 from ..policy import ImpliedDirectories, Ownership, Policy, Whiteouts
 from ..snapshot import Snapshot
 from .context import Context
@@ -13,21 +13,20 @@ _ROOT_OWNER = (0, 0)
 _MADE_MODE = 0o755
 
 
-def translate(
-    context: Context, layer: Layer, chain: Sequence[Snapshot], until: float
-) -> Plan | Miss:
+def translate(context: Context, hit: Hit, chain: Sequence[Snapshot], until: float) -> Plan | Miss:
     """Plan the companion of a layer on top of a chain, by the policies of its source.
 
     Args:
         context: the ports.
-        layer: the layer.
+        hit: the layer, found just now.
         chain: what it would stand on, topmost first.
         until: deadline for look-ups on the monotonic clock, seconds.
 
     Returns:
         The plan, empty if the layer needs none; or why the layer is not used.
     """
-    names = _names(context, layer)
+    layer = hit.layer
+    names = _names(context, hit)
     if isinstance(names, Miss):
         return names
     policy = context.sources.policy(layer.source)
@@ -40,9 +39,11 @@ def translate(
     return corrected if isinstance(corrected, Miss) else plan(names, corrected)
 
 
-def _names(context: Context, layer: Layer) -> Names | Miss:
+def _names(context: Context, hit: Hit) -> Names | Miss:
+    layer = hit.layer
     known = context.store.read(lambda r: r.names_in(layer))
-    if known is not None:
+    # A layer that was removed and published again may have other owners and times.
+    if known is not None and known.stamp == hit.stamp:
         return known
 
     def keep(names: Names) -> None:

@@ -23,6 +23,7 @@ RESULT = {
     "directories": [["b", 0o755, 1, 2, 3], ["", 0o700, 0, 0, 5], ["a", 0o1777, 0, 0, 4]],
     "owners": [[0, 0], [1, 2]],
     "unusable": "",
+    "stamp": "s",
 }
 NAMES = Names(
     entries=3,
@@ -34,6 +35,7 @@ NAMES = Names(
     ),
     implied=(b"b",),
     owners=((0, 0), (1, 2)),
+    stamp="s",
 )
 
 

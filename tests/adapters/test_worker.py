@@ -40,8 +40,21 @@ def ask(do: str, root: Path, repository: str | None = None, layer: str = HEX) ->
 
 
 def look(root: Path, repository: str | None = None) -> dict[str, object]:
-    """Look the layer up."""
-    return ask("look", root, repository)
+    """Look the layer up; what its stamp says is another test's matter."""
+    found = ask("look", root, repository)
+    found.pop("stamp", None)
+    return found
+
+
+def test_the_stamp_changes_with_owners_and_times(tmp_path: Path, directory: Path) -> None:
+    """A scan has the stamp of the look-up before it, until the layer is published anew."""
+    first = ask("look", tmp_path)["stamp"]
+    assert first == ask("look", tmp_path)["stamp"]
+    assert first == ask("scan", tmp_path)["stamp"]
+    os.chown(directory / "layerfs", 5, 5)
+    second = ask("look", tmp_path)["stamp"]
+    os.utime(directory / "layerfs/.cvmfscatalog", (1, 1))
+    assert 3 == len({str(first), str(second), str(ask("look", tmp_path)["stamp"])})
 
 
 def test_hit(tmp_path: Path, directory: Path) -> None:
@@ -727,7 +740,8 @@ def test_worker_over_pipes(tmp_path: Path, directory: Path) -> None:
         text=True,
     )
 
-    assert [{"id": n, "answer": {"diff_id": None, "proven": True}} for n in (1, 2)] == [
-        json.loads(line) for line in run.stdout.splitlines()
+    answers = [json.loads(line) for line in run.stdout.splitlines()]
+    assert [(1, None, True), (2, None, True)] == [
+        (a["id"], a["answer"]["diff_id"], a["answer"]["proven"]) for a in answers
     ]
     assert "" == run.stderr

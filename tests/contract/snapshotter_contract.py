@@ -615,6 +615,16 @@ class SnapshotterContract:
         )
         assert (f"lowerdir={':'.join(stack)}",) == mounts[0].options
 
+    def test_a_layer_that_was_published_anew_is_scanned_anew(self, bench: Bench) -> None:
+        """It may have other owners and times than before."""
+        layer = bench.sources.publish("unpacked", BLOB_1)
+        for stamp in ("first", "first", "second"):
+            bench.sources.stamps[layer] = stamp
+            remote = provided_again(bench, DIFF_1, BLOB_1)
+            bench.snapshotter.remove(remote.name)
+
+        assert 2 == len(bench.sources.scans)
+
     def test_companions_go_with_their_last_user(self, bench: Bench) -> None:
         """Cleanup deletes one that no snapshot has; a later pull makes a new one."""
         numbers: list[int] = []

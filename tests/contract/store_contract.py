@@ -372,12 +372,16 @@ class StoreContract:
             implied=(b"a",),
             owners=((0, 0), (1000, 50)),
             unusable=b".wh..",
+            stamp="0:0:5 é",
         )
 
         assert store.read(lambda r: r.names_in(LAYER)) is None
         store.write(lambda t: t.keep_names(LAYER, Names(1)))
         store.write(lambda t: t.keep_names(LAYER, names))
-        assert names == store.read(lambda r: r.names_in(LAYER))
+        found = store.read(lambda r: r.names_in(LAYER))
+        assert names == found
+        assert found is not None
+        assert names.stamp == found.stamp
         elsewhere = attrs.evolve(LAYER, source="other")
         assert store.read(lambda r: r.names_in(elsewhere)) is None
 

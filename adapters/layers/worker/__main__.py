@@ -3,7 +3,8 @@
 ======  ==================================  ==================================================
 ``do``  beside it                           answer
 ======  ==================================  ==================================================
-look    ``source``, ``layer``               ``diff_id`` (null if none is recorded), ``proven``
+look    ``source``, ``layer``               ``diff_id`` (null if none is recorded), ``proven``,
+                                            ``stamp``
 check   ``sources``, ``layers`` (pairs of   ``proven``; if one is out of reach, ``at``, its
         index of source, and layer)         place in ``layers``, with ``reason`` and ``detail``
 scan    ``source``, ``layer``               see ``scanning.Scan``
@@ -29,6 +30,7 @@ from typing import Any
 
 from .below import Lower, Published, Unpacked, directories_below
 from .identity import require_alive, require_repository
+from .ingest import Ingest
 from .metadata import diff_id
 from .misses import FAILED, MissError, miss_of
 from .opening import layer_directory, source_root
@@ -51,7 +53,11 @@ def look(request: dict[str, Any], _: Report) -> dict[str, object]:
             # Once more for the files themselves: something else could be mounted further down.
             if source["repository"] is not None:
                 require_repository(layer.files, layer.path, source["repository"])
-            return {"diff_id": diff_id(layer, digits), "proven": proven}
+            try:
+                stamp = Ingest(layer.files).stamp(layer.files)
+            except OSError as error:
+                raise miss_of(error, layer.path) from error
+            return {"diff_id": diff_id(layer, digits), "proven": proven, "stamp": stamp}
 
 
 def check(request: dict[str, Any], report: Report) -> dict[str, object]:

@@ -19,6 +19,7 @@ class Published:
 
     Attributes:
         files: descriptor of its root directory.
+        absent: paths that were found missing, and whether the layers below count there.
     """
 
     def __init__(self, files: int) -> None:
@@ -31,6 +32,7 @@ class Published:
             OSError: it cannot be read.
         """
         self.files = files
+        self.absent: dict[str, bool] = {}
         self._ingest = Ingest(files)
 
     def deletes(self, parent: int, name: str, *, in_root: bool) -> bool:
@@ -52,6 +54,7 @@ class Unpacked:
 
     Attributes:
         files: descriptor of its root directory.
+        absent: paths that were found missing, and whether the layers below count there.
     """
 
     def __init__(self, files: int) -> None:
@@ -61,6 +64,7 @@ class Unpacked:
             files: descriptor of its root directory.
         """
         self.files = files
+        self.absent: dict[str, bool] = {}
 
     def deletes(self, parent: int, name: str, *, in_root: bool) -> bool:
         """Tell whether it hides what the layers below have in a directory.
@@ -110,6 +114,11 @@ def directories_below(
 def _in_one(components: list[str], lower: Lower) -> tuple[os.stat_result | None, bool]:
     """Look for one path in one lower: its metadata there, and whether those below count too."""
     goes_on = True
+    # Most layers lack most directories: what is inside a missing one need not be looked for again.
+    prefixes = ["/".join(components[:length]) for length in range(1, len(components) + 1)]
+    for prefix in prefixes:
+        if prefix in lower.absent:
+            return None, lower.absent[prefix]
     opened = [lower.files]
     try:
         for depth, name in enumerate(components):
@@ -118,6 +127,7 @@ def _in_one(components: list[str], lower: Lower) -> tuple[os.stat_result | None,
             try:
                 found = os.stat(name, dir_fd=opened[-1], follow_symlinks=False)
             except FileNotFoundError:
+                lower.absent[prefixes[depth]] = goes_on
                 return None, goes_on
             if not stat.S_ISDIR(found.st_mode):
                 return None, False

@@ -36,6 +36,18 @@ class Ingest:
         except FileNotFoundError:
             return
 
+    def stamp(self, files: int) -> str:
+        """Give a text that differs once the layer was published anew or shows other owners.
+
+        Args:
+            files: descriptor of the layer's root directory.
+
+        Raises:
+            OSError: it cannot be looked at.
+        """
+        found = [os.fstat(files), *([self._marker] if self._marker else [])]
+        return " ".join(f"{f.st_uid}:{f.st_gid}:{f.st_mtime_ns}" for f in found)
+
     def made(self, found: os.stat_result) -> bool:
         """Tell whether a directory seems made up."""
         marker = self._marker

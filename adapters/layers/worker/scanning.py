@@ -94,7 +94,8 @@ class Scan:
             root; ``implied``, paths of directories that seem made up; ``directories``, those with
             a marker, those made up and all above them, each with path, mode, owner, group and time
             in nanoseconds; ``owners``, pairs of user and group; ``unusable``, path of a name that
-            can be no whiteout. Bytes that are no UTF-8 are lone surrogates (PEP 383).
+            can be no whiteout; ``stamp``, see ``Ingest.stamp``. Bytes that are no UTF-8 are lone
+            surrogates (PEP 383).
 
         Raises:
             MissError: a directory cannot be read, they are nested too deeply, or there are too
@@ -102,6 +103,7 @@ class Scan:
         """
         try:
             ingest = Ingest(files)
+            stamp = ingest.stamp(files)
         except OSError as error:
             raise miss_of(error, path) from error
         levels = [Level(files, "")]
@@ -132,6 +134,7 @@ class Scan:
             "directories": list(self._directories.values()),
             "owners": sorted(self._owners),
             "unusable": self._unusable,
+            "stamp": stamp,
         }
 
     @staticmethod
