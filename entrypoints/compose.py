@@ -25,7 +25,7 @@ from .fanout import FanOut, WakeOnCommit
 from .measuring import Measurer
 from .rpc.server import THREADS
 
-WAITING_CALLS = THREADS // 2
+WAITING_CALLS = THREADS * 3 // 4
 """Calls that may wait for a source; the other threads are left for those that never do."""
 
 

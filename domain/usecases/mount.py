@@ -3,7 +3,7 @@
 from ..mounts import Mount, mounts_of
 from ..ports.store import Records
 from ..snapshot import Snapshot, require_mountable
-from .base import deadline, existing, require_name, require_reachable
+from .base import deadline, existing, mend_links, require_name, require_reachable
 from .context import Context
 
 
@@ -12,6 +12,7 @@ def mounts(context: Context, key: str) -> tuple[Mount, ...]:
     require_name("key", key)
     snapshot, chain = context.store.read(lambda r: _with_chain(r, key))
     require_reachable(context, key, chain, deadline(context))
+    mend_links(context, chain)
     return mounts_of(snapshot, chain, context.layout)
 
 

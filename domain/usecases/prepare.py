@@ -8,7 +8,15 @@ from .. import labels as label_rules
 from ..mounts import Mount, mounts_of
 from ..ports.store import Transaction
 from ..snapshot import Kind, Snapshot, begin
-from .base import Base, base_for, deadline, require_name, require_reachable, require_unchanged
+from .base import (
+    Base,
+    base_for,
+    deadline,
+    mend_links,
+    require_name,
+    require_reachable,
+    require_unchanged,
+)
 from .context import Context
 from .provide import provide_if_published
 
@@ -55,6 +63,7 @@ def _create(
     finally:
         if not recorded:
             context.directories.remove(snapshot.identifier)
+    mend_links(context, base.chain)
     return mounts
 
 

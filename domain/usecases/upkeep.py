@@ -45,6 +45,11 @@ def discard_unrecorded_companions(context: Context) -> None:
         context: the ports.
     """
     present = sorted(context.companions.present())
+    if not present:
+        return
+    # One that the records never gave belongs to newer records; containers may stand on it.
+    given_so_far = context.store.new_identifier()
+    present = [number for number in present if number < given_so_far]
     for number in context.store.read(lambda r: r.unrecorded_companions(present)):
         try:
             context.companions.remove(number)

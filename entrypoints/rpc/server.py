@@ -14,7 +14,7 @@ from .guard import Guard
 from .servicer import SnapshotsServicer
 from .streams import Streams
 
-THREADS = 32
+THREADS = 64
 """Calls that run at the same time; further ones wait."""
 
 MESSAGE_BYTES = 16 * 1024 * 1024

@@ -625,6 +625,26 @@ class SnapshotterContract:
 
         assert 2 == len(bench.sources.scans)
 
+    def test_a_lost_link_is_made_again(self, bench: Bench) -> None:
+        """A power cut may lose it after its snapshot was recorded."""
+        remote = bench.record(provided(bench, DIFF_1, BLOB_1).name)
+        bench.snapshotter.view("v", remote.name, {})
+        for again in (
+            partial(bench.snapshotter.mounts, "v"),
+            partial(bench.snapshotter.prepare, "k", remote.name, {}),
+        ):
+            bench.context.directories.remove(remote.identifier)
+            assert remote.identifier not in bench.context.directories.present()
+            again()
+            assert remote.identifier in bench.context.directories.present()
+
+    def test_companions_that_newer_records_made_are_left_alone(self, bench: Bench) -> None:
+        """Containers may stand on them, though an older database was put back."""
+        bench.context.companions.build(10**6, plan(WITH_WHITEOUT))
+        upkeep.discard_unrecorded_companions(bench.context)
+
+        assert [10**6] == list(bench.context.companions.present())
+
     def test_companions_go_with_their_last_user(self, bench: Bench) -> None:
         """Cleanup deletes one that no snapshot has; a later pull makes a new one."""
         numbers: list[int] = []

@@ -24,6 +24,7 @@ _NAMES = st.sampled_from(
     + ["with space", "new\nline", "co:lon,comma", "back\\slash", "n" * 200, _NOT_UTF8]
 )
 _PATHS = st.lists(_NAMES, min_size=1, max_size=4).map("/".join)
+_CONTENTS = st.sampled_from([b"", b"1", b"two", b"\0\xff"])
 _MODES = st.sampled_from([0o644, 0o600, 0o755, 0o4755, 0o2755, 0o000])
 _DIRECTORY_MODES = st.sampled_from([0o755, 0o700, 0o1777, 0o1750, 0o555])
 _LONGEST_DELETED = 255 - len(b".wh.")
@@ -38,7 +39,7 @@ def _entry(draw: st.DrawFn, path: str) -> Entry:
     mtime = draw(_TIMES)
     match draw(st.sampled_from(["file", "file", "directory", "directory", "link", "device"])):
         case "file":
-            made = file(path, draw(st.binary(max_size=8)), draw(_MODES))
+            made = file(path, draw(_CONTENTS), draw(_MODES))
         case "directory":
             made = directory(path, draw(_DIRECTORY_MODES))
         case "link":
@@ -108,5 +109,5 @@ def images(draw: st.DrawFn) -> tuple[Layer, ...]:
     made = draw(st.lists(layers(), min_size=1, max_size=MOST_LAYERS - 1))
     if draw(st.booleans()):
         again = draw(st.sampled_from(made))
-        made.insert(draw(st.integers(0, len(made))), again)
+        made.insert(draw(st.sampled_from(range(len(made) + 1))), again)
     return tuple(made)

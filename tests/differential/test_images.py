@@ -45,7 +45,7 @@ def specified(layers: tuple[Layer, ...]) -> Tree:
 )
 @given(
     layers=images(),
-    cut=st.integers(0, MOST_LAYERS - 1),
+    cut=st.sampled_from(range(MOST_LAYERS)),
     mixed=st.lists(st.booleans(), min_size=MOST_LAYERS, max_size=MOST_LAYERS),
 )
 def test_a_container_sees_exactly_the_files_of_its_image(
