@@ -27,7 +27,8 @@ def leaves_ghosts(layers: Sequence[Layer]) -> bool:
             if not name.startswith(WHITEOUT) or name == OPAQUE:
                 continue
             inside_opaque = any(f"{parent}/".startswith(f"{above}/") for above in opaque)
-            if parent and (parent not in below or inside_opaque):
+            merged = parent in below and below[parent].kind is Kind.DIRECTORY
+            if parent and (inside_opaque or not merged):
                 return True
     return False
 
