@@ -6,7 +6,7 @@ from enum import Enum, auto
 import attrs
 
 from .. import labels as label_rules
-from ..companions import Companion
+from ..companions import Companion, Plan
 from ..errors import AlreadyExistsError
 from ..events import LayerDecided
 from ..layer import Digest, Hit, Miss, Reason
@@ -132,7 +132,7 @@ def _attempt(
     result, used = None, None
     try:
         if accepted.plan:
-            _find_or_build(context, accepted, attempt)
+            _find_or_build(context, accepted.plan, attempt)
         context.directories.link_layer(identifier, path)
         result, used = context.store.write(attempt.run)
     finally:
@@ -143,11 +143,7 @@ def _attempt(
     return result
 
 
-def _find_or_build(context: Context, accepted: Accepted, attempt: _Attempt) -> None:
-    plan = accepted.plan
-    if plan is None:
-        return
-
+def _find_or_build(context: Context, plan: Plan, attempt: _Attempt) -> None:
     def find(records: Records) -> Companion | None:
         return records.find_companion(attempt.fingerprint)
 

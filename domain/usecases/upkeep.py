@@ -14,7 +14,7 @@ def adopt_orphans(context: Context) -> None:
     A crash between making a directory and recording its snapshot leaves one. It becomes a
     tombstone. An identifier that was never given, on the other hand, shows that the database is
     older than the directories (it was restored, or replaced); such a directory may hold somebody's
-    data and is left alone, and its identifier is not given again.
+    data and is left alone for good, and its identifier is not given again.
 
     Args:
         context: the ports.
