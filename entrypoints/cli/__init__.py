@@ -22,7 +22,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     program = os.path.basename(sys.argv[0])  # noqa: PTH119 - pathlib costs more than all the rest
     given = list(sys.argv[1:] if argv is None else argv)
-    options = parse(given, as_daemon=program == GO_NAME)
-    from .run import run  # noqa: PLC0415 - imports gRPC and SQLAlchemy in the end
-
-    return run(options)
+    command = parse(given, as_daemon=program == GO_NAME)
+    return command.act(command.arguments)

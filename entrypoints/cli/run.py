@@ -1,41 +1,60 @@
 """The command ``run``."""
 
-import sys
+import argparse
 
-from cvmfs_snapshotter.adapters.logs.logger import adopt_libraries, open_log
-
-from ..config import ConfigError, load_config
-from ..errors import StartError
-from .arguments import PROGRAM, RunOptions
+from .failing import fail
+from .flags import Commands, add_address, add_config, add_log_level, add_root
 
 
-def run(options: RunOptions) -> int:
-    """Run the daemon until it is told to stop.
+def add_run(commands: Commands) -> argparse.ArgumentParser:
+    """Add the command.
 
     Args:
-        options: the flags.
+        commands: takes it.
 
     Returns:
-        Exit status: 0 after it was stopped, 1 if it could not start, 2 if its configuration cannot
-        be meant.
+        Its parser.
     """
+    parser = commands.add_parser(
+        "run",
+        help="run the daemon",
+        description="Run the daemon. Flags may have one dash or two.",
+        allow_abbrev=False,
+    )
+    add_address(parser)
+    add_config(parser)
+    add_log_level(parser)
+    add_root(parser)
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="start with empty records beside the Go program's state; nothing of it is touched",
+    )
+    parser.set_defaults(act=_run)
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    # Whatever is imported here would delay help.
+    from cvmfs_snapshotter.adapters.logs.logger import (  # noqa: PLC0415
+        adopt_libraries,
+        open_log,
+    )
+
+    from ..config import ConfigError, load_config  # noqa: PLC0415
+    from ..errors import StartError  # noqa: PLC0415
+
     try:
-        config = load_config(options.config)
+        config = load_config(arguments.config)
     except ConfigError as error:
-        return _refuse(str(error), 2)
+        return fail(str(error), 2)
     from ..daemon import run_daemon  # noqa: PLC0415 - a bad configuration shows without the rest
 
-    log = open_log(options.log_level)
+    log = open_log(arguments.log_level)
     adopt_libraries(log.logger)
     try:
-        return run_daemon(options.root, options.address, config, log, fresh=options.fresh)
+        return run_daemon(arguments.root, arguments.address, config, log, fresh=arguments.fresh)
     except StartError as error:
-        return _refuse(str(error), 1)
+        return fail(str(error), 1)
     finally:
         log.flush()
-
-
-def _refuse(message: str, status: int) -> int:
-    for line in message.splitlines():
-        print(f"{PROGRAM}: {line}", file=sys.stderr)
-    return status

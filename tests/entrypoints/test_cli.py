@@ -5,36 +5,48 @@ from pathlib import Path
 import pytest
 
 from cvmfs_snapshotter import __version__
-from cvmfs_snapshotter.entrypoints.cli import arguments, main
-from cvmfs_snapshotter.entrypoints.cli.arguments import RunOptions, parse
+from cvmfs_snapshotter.entrypoints.cli import flags, main
+from cvmfs_snapshotter.entrypoints.cli.arguments import parse
 
-DEFAULTS = RunOptions(
-    address="/run/containerd-cvmfs-grpc/containerd-cvmfs-grpc.sock",
-    config="",
-    log_level=20,
-    root="/var/lib/containerd-cvmfs-grpc",
-    fresh=False,
-)
+DEFAULTS = {
+    "address": "/run/containerd-cvmfs-grpc/containerd-cvmfs-grpc.sock",
+    "config": "",
+    "log_level": 20,
+    "root": "/var/lib/containerd-cvmfs-grpc",
+    "fresh": False,
+}
+
+
+def run_flags(argv: list[str], *, as_daemon: bool = False) -> dict[str, object]:
+    """What the arguments make of the flags of ``run``."""
+    found = vars(parse(argv, as_daemon=as_daemon).arguments)
+    return {name: found[name] for name in DEFAULTS}
 
 
 def test_defaults() -> None:
     """The defaults are those of the Go program, so that either can take the other's place."""
-    assert DEFAULTS == parse(["run"], as_daemon=False)
-    assert DEFAULTS == parse([], as_daemon=True)
-    assert DEFAULTS == parse(["run"], as_daemon=True)
+    assert DEFAULTS == run_flags(["run"])
+    assert DEFAULTS == run_flags([], as_daemon=True)
+    assert DEFAULTS == run_flags(["run"], as_daemon=True)
 
 
 @pytest.mark.parametrize("dashes", ["-", "--"])
 @pytest.mark.parametrize("glue", ["=", " "])
 def test_flags(dashes: str, glue: str) -> None:
     """Every flag takes one dash or two, and its value behind a space or an equals sign."""
-    flags = {"address": "/a.sock", "config": "/c=d.toml", "log-level": "WARN", "root": "/r"}
-    text = [f"{dashes}{name}{glue}{value}" for name, value in flags.items()]
+    given = {"address": "/a.sock", "config": "/c=d.toml", "log-level": "WARN", "root": "/r"}
+    text = [f"{dashes}{name}{glue}{value}" for name, value in given.items()]
     split = [part for flag in text for part in flag.split(" ")]
-    expected = RunOptions("/a.sock", "/c=d.toml", 30, "/r", fresh=True)
+    expected = {
+        "address": "/a.sock",
+        "config": "/c=d.toml",
+        "log_level": 30,
+        "root": "/r",
+        "fresh": True,
+    }
 
-    assert expected == parse(["run", *split, f"{dashes}fresh"], as_daemon=False)
-    assert expected == parse([*split, f"{dashes}fresh"], as_daemon=True)
+    assert expected == run_flags(["run", *split, f"{dashes}fresh"])
+    assert expected == run_flags([*split, f"{dashes}fresh"], as_daemon=True)
 
 
 @pytest.mark.parametrize(
@@ -42,12 +54,12 @@ def test_flags(dashes: str, glue: str) -> None:
 )
 def test_addresses(given: str, expected: str) -> None:
     """An address may be spelled as a gRPC target."""
-    assert expected == parse(["run", "--address", given], as_daemon=False).address
+    assert expected == run_flags(["run", "--address", given])["address"]
 
 
 def test_an_empty_configuration_is_none() -> None:
     """Go's way to leave a flag at its default is to give it an empty value."""
-    assert "" == parse(["run", "-config="], as_daemon=False).config
+    assert "" == run_flags(["run", "-config="])["config"]
 
 
 @pytest.mark.parametrize(
@@ -147,5 +159,5 @@ def test_help_names_the_defaults(capsys: pytest.CaptureFixture[str]) -> None:
         parse(["run", "-help"], as_daemon=False)
     text = "".join(capsys.readouterr().out.split())
 
-    assert arguments.DEFAULT_ADDRESS in text
-    assert arguments.DEFAULT_ROOT in text
+    assert flags.DEFAULT_ADDRESS in text
+    assert flags.DEFAULT_ROOT in text

@@ -1,0 +1,66 @@
+"""Flags that several commands take, with the Go program's names and defaults."""
+
+import argparse
+from typing import TypeAlias
+
+from cvmfs_snapshotter.adapters.logs.levels import LEVELS, threshold
+
+DEFAULT_ADDRESS = "/run/containerd-cvmfs-grpc/containerd-cvmfs-grpc.sock"
+DEFAULT_ROOT = "/var/lib/containerd-cvmfs-grpc"
+DEFAULT_LOG_LEVEL = "info"
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
+"""What a command is added to."""
+
+
+def add_address(parser: argparse.ArgumentParser) -> None:
+    """Add ``--address``, the daemon's socket."""
+    parser.add_argument(
+        "--address",
+        type=_address,
+        default=DEFAULT_ADDRESS,
+        metavar="PATH",
+        help="unix socket of the daemon (default: %(default)s)",
+    )
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add ``--config``, the configuration file; empty for none."""
+    parser.add_argument(
+        "--config", default="", metavar="PATH", help="configuration file, TOML (default: none)"
+    )
+
+
+def add_log_level(parser: argparse.ArgumentParser) -> None:
+    """Add ``--log-level``, a threshold in the numbers of Python's ``logging``."""
+    parser.add_argument(
+        "--log-level",
+        type=_level,
+        default=DEFAULT_LOG_LEVEL,
+        metavar="LEVEL",
+        help=f"{', '.join(LEVELS)} (default: %(default)s)",
+    )
+
+
+def add_root(parser: argparse.ArgumentParser) -> None:
+    """Add ``--root``, the state directory."""
+    parser.add_argument(
+        "--root",
+        default=DEFAULT_ROOT,
+        metavar="PATH",
+        help="state directory (default: %(default)s)",
+    )
+
+
+def _address(text: str) -> str:
+    for prefix in ("unix://", "unix:"):
+        if text.startswith(prefix):
+            return text.removeprefix(prefix)
+    return text
+
+
+def _level(text: str) -> int:
+    level = threshold(text)
+    if level is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(LEVELS)}")
+    return level
