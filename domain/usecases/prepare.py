@@ -21,6 +21,7 @@ from .base import (
 from .context import Context
 from .decide import comes_later
 from .provide import provide_if_published
+from .unasked import note_if_unpacked
 
 
 def prepare(
@@ -38,6 +39,8 @@ def prepare(
             return mounts_of(done, (), context.layout)
         if base.parent is None and (comes_later(base, given) or done.reason is Reason.WRONG_CHAIN):
             given[label_rules.OVER_NOTHING] = "true"
+    else:
+        note_if_unpacked(context, key, base, given)
     return _create(context, Kind.ACTIVE, key, base, given)
 
 
