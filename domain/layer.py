@@ -80,6 +80,7 @@ class Reason(Enum):
     FAILED = "failed"
     SLOW = "slow"
     BUSY = "busy"
+    CIRCUIT = "circuit"
     BAD_METADATA = "bad-metadata"
     WRONG_CHAIN = "wrong-chain"
     UNUSABLE_NAME = "unusable-name"
@@ -107,6 +108,7 @@ _UNHEALTHY = frozenset(
         Reason.FAILED,
         Reason.SLOW,
         Reason.BUSY,
+        Reason.CIRCUIT,
     }
 )
 
