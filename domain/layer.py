@@ -79,6 +79,7 @@ class Reason(Enum):
     FAILED = "failed"
     SLOW = "slow"
     BUSY = "busy"
+    UNPROTECTED = "unprotected"
     BAD_METADATA = "bad-metadata"
     WRONG_CHAIN = "wrong-chain"
     UNUSABLE_NAME = "unusable-name"
@@ -106,6 +107,7 @@ _UNHEALTHY = frozenset(
         Reason.FAILED,
         Reason.SLOW,
         Reason.BUSY,
+        Reason.UNPROTECTED,
     }
 )
 
