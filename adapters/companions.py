@@ -8,6 +8,7 @@ component by component relative to the companion's own directory, and no link is
 """
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -22,6 +23,7 @@ from cvmfs_snapshotter.domain.errors import ResourceExhaustedError
 _TEMPORARY = ".new-"
 _LINK = re.compile(r"([1-9][0-9]*)[ab]")
 _WHITEOUT = os.makedev(0, 0)
+_UPWARDS = (b".", b"..")
 
 
 class DiskCompanions:
@@ -42,6 +44,7 @@ class DiskCompanions:
         """See ``Companions.build``."""
         temporary = self._companions / f"{_TEMPORARY}{number}"
         try:
+            self._require_own()
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(mode=0o700)
             if plan.above:
@@ -87,6 +90,12 @@ class DiskCompanions:
                 os.fsync(descriptor)
         _sync(base)
 
+    def _require_own(self) -> None:
+        # A link in the place of one of them would have us work, and delete, somewhere else.
+        for directory in (self._companions, self._links):
+            if not stat.S_ISDIR(directory.lstat().st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, f"{directory} is not a directory")
+
     def _link(self, number: int, side: str) -> None:
         link = self._links / f"{number}{side[0]}"
         link.unlink(missing_ok=True)
@@ -121,6 +130,7 @@ class DiskCompanions:
     def remove(self, number: int) -> None:
         """See ``Companions.remove``."""
         try:
+            self._require_own()
             for path in (
                 self._companions / str(number),
                 self._companions / f"{_TEMPORARY}{number}",
@@ -163,6 +173,8 @@ def _opened(base: Path, path: bytes) -> Iterator[int]:
     descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for component in filter(None, path.split(b"/")):
+            if component in _UPWARDS:
+                raise OSError(errno.EXDEV, "a path leads out of the companion")
             inner = os.open(
                 component, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor
             )
@@ -176,5 +188,7 @@ def _opened(base: Path, path: bytes) -> Iterator[int]:
 @contextlib.contextmanager
 def _inside(base: Path, path: bytes) -> Iterator[tuple[int, bytes]]:
     directory, _, name = path.rpartition(b"/")
+    if name in _UPWARDS:
+        raise OSError(errno.EXDEV, "a path leads out of the companion")
     with _opened(base, directory) as descriptor:
         yield descriptor, name

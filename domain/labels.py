@@ -176,6 +176,11 @@ def change_of(paths: Sequence[str], labels: Mapping[str, str]) -> LabelChange:
 def mapped_root(labels: Mapping[str, str]) -> tuple[int, int] | None:
     """Find the host's user and group that are root inside a user namespace.
 
+    With a target the labels are those of a pull, into which containerd copies the annotations of
+    the image. What cannot be meant there is its author's, and is passed over: an annotation must
+    not keep an image from being pulled, and nothing runs on the snapshot of an extraction. Without
+    a target they are the client's own, who wants a container to run on the snapshot.
+
     Args:
         labels: checked labels.
 
@@ -183,10 +188,18 @@ def mapped_root(labels: Mapping[str, str]) -> tuple[int, int] | None:
         User and group ID on the host, or None if the labels ask for no mapping.
 
     Raises:
-        InvalidArgumentError: a mapping cannot be read, only one of the two is there, or it does
-        not
-            map root.
+        InvalidArgumentError: there is no target, and a mapping cannot be read, only one of the two
+            is there, or it does not map root.
     """
+    try:
+        return _mapped_root(labels)
+    except InvalidArgumentError:
+        if TARGET in labels:
+            return None
+        raise
+
+
+def _mapped_root(labels: Mapping[str, str]) -> tuple[int, int] | None:
     uid, gid = labels.get(UID_MAPPING), labels.get(GID_MAPPING)
     if uid is None and gid is None:
         return None

@@ -81,6 +81,7 @@ class Reason(Enum):
     SLOW = "slow"
     BUSY = "busy"
     CIRCUIT = "circuit"
+    UNPROTECTED = "unprotected"
     BAD_METADATA = "bad-metadata"
     WRONG_CHAIN = "wrong-chain"
     UNUSABLE_NAME = "unusable-name"
@@ -109,6 +110,7 @@ _UNHEALTHY = frozenset(
         Reason.SLOW,
         Reason.BUSY,
         Reason.CIRCUIT,
+        Reason.UNPROTECTED,
     }
 )
 

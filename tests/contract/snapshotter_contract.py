@@ -203,6 +203,21 @@ class SnapshotterContract:
 
         refused(bench, InvalidArgumentError, lambda: bench.snapshotter.prepare("k", "", labels))
 
+    @pytest.mark.parametrize("wrong", ["0:x:1", "", "1:0:1", "0:4294967295:2", "0:0:1,"])
+    def test_an_annotation_does_not_keep_an_image_from_being_pulled(
+        self, bench: Bench, wrong: str
+    ) -> None:
+        """Mappings in a pull come from the image; those that cannot be meant are passed over."""
+        labels = {
+            label_rules.TARGET: "sha256:" + "a" * 64,
+            label_rules.UID_MAPPING: wrong,
+            label_rules.GID_MAPPING: "0:5:1",
+        }
+        mounts = bench.snapshotter.prepare("k", "", labels)
+
+        assert ("rw", "rbind") == mounts[0].options
+        assert labels.items() >= bench.record("k").labels.items()
+
     def test_a_chain_is_stacked_from_the_top(self, bench: Bench) -> None:
         """Lower directories are named by links, the topmost first."""
         committed(bench, "1")
@@ -421,6 +436,8 @@ class SnapshotterContract:
 
         assert [f"k{n}" for n in range(count)] == [s.name for b in batches for s in b]
         assert all(1 <= len(batch) <= 100 for batch in batches)
+        found = [list(batch) for batch in bench.snapshotter.list(["labels.even==none"])]
+        assert [] == [batch for batch in found if batch]
         even = listed(bench.snapshotter, "labels.even==True")
         assert [f"k{n}" for n in range(0, count, 2)] == [s.name for s in even]
 
