@@ -8,9 +8,11 @@ import attrs
 from cvmfs_snapshotter import __version__
 
 from .failing import PROGRAM
+from .release import add_release
 from .run import add_run
+from .status import add_status
 
-COMMANDS = (add_run,)
+COMMANDS = (add_run, add_status, add_release)
 """What adds each command to the parser, in the order in which help shows them.
 
 Each is in the module of its command. It gives its parser a default ``act``, which is called with
