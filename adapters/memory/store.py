@@ -28,7 +28,7 @@ class _State:
     paths: dict[str, str] = attrs.field(factory=dict)
     companions: dict[str, Companion] = attrs.field(factory=dict)
     claimed: set[int] = attrs.field(factory=set)
-    strangers: set[int] = attrs.field(factory=set)
+    unknown: set[int] = attrs.field(factory=set)
 
     def get(self, name: str) -> Snapshot | None:
         return next((s for s in self.snapshots.values() if s.name == name), None)
@@ -66,14 +66,17 @@ class _State:
     def tombstones(self, after: int, limit: int) -> Sequence[int]:
         return sorted(i for i in self.buried if i > after)[:limit]
 
+    def strangers(self) -> Sequence[int]:
+        return sorted(self.unknown)
+
     def unrecorded(self, identifiers: Sequence[int]) -> Sequence[int]:
-        recorded = {*self.snapshots, *self.buried, *self.strangers}
+        recorded = {*self.snapshots, *self.buried, *self.unknown}
         return [i for i in identifiers if i not in recorded]
 
     def highest_identifier(self) -> int:
         companions = (companion.number for companion in self.companions.values())
         return max(
-            (*self.snapshots, *self.buried, *self.strangers, *companions, *self.claimed), default=0
+            (*self.snapshots, *self.buried, *self.unknown, *companions, *self.claimed), default=0
         )
 
     def names_in(self, layer: Layer) -> Names | None:
@@ -83,7 +86,7 @@ class _State:
         return self.companions.get(fingerprint)
 
     def unrecorded_companions(self, numbers: Sequence[int]) -> Sequence[int]:
-        recorded = {c.number for c in self.companions.values()} | self.claimed | self.strangers
+        recorded = {c.number for c in self.companions.values()} | self.claimed | self.unknown
         return [number for number in numbers if number not in recorded]
 
     def add_companion(self, companion: Companion, fingerprint: str) -> None:
@@ -152,7 +155,7 @@ class _State:
         self.buried.update(identifiers)
 
     def add_strangers(self, identifiers: Sequence[int]) -> None:
-        self.strangers.update(identifiers)
+        self.unknown.update(identifiers)
 
     def forget_tombstones(self, identifiers: Sequence[int]) -> None:
         self.buried.difference_update(identifiers)

@@ -84,6 +84,10 @@ class SqliteRecords:
         """See ``Records.tombstones``."""
         return self._numbers(statements.TOMBSTONES_AFTER, after=after, limit=limit)
 
+    def strangers(self) -> Sequence[int]:
+        """See ``Records.strangers``."""
+        return self._numbers(statements.STRANGERS_KNOWN)
+
     def unrecorded(self, identifiers: Sequence[int]) -> Sequence[int]:
         """See ``Records.unrecorded``."""
         return self._numbers(statements.UNRECORDED, identifiers=json.dumps(list(identifiers)))

@@ -74,6 +74,10 @@ class Records(Protocol):
         """Give identifiers above ``after`` of removed snapshots whose directories may be there."""
         ...
 
+    def strangers(self) -> Sequence[int]:
+        """Give every identifier that ``add_strangers`` was told of, in order."""
+        ...
+
     def unrecorded(self, identifiers: Sequence[int]) -> Sequence[int]:
         """Give those identifiers that no snapshot, tombstone or stranger has."""
         ...
