@@ -47,8 +47,8 @@ _NO_EXPORTS = (
 
 _CAPABILITIES = (
     "Give the plugin no capabilities. With remap-ids containerd would leave the owners of files "
-    "in user namespaces to the snapshotter, and they would be wrong; with only-remap-ids it refuses "
-    "such pods. Without, it copies the image once for each mapping: slow, and right."
+    "in user namespaces to the snapshotter, and they would be wrong; with only-remap-ids it "
+    "refuses such pods. Without, it copies the image once for each mapping: slow, and right."
 )
 
 _REBASE = (
