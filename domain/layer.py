@@ -64,6 +64,7 @@ class Reason(Enum):
     """Why a layer is what it is; the value stands in logs and metrics."""
 
     HIT = "hit"
+    NO_TARGET = "no-target-label"
     NO_DIGEST = "no-digest-label"
     BAD_TARGET = "bad-target"
     BAD_DIGEST = "bad-digest"

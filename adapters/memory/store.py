@@ -35,7 +35,7 @@ class _State:
 
     def find_remote(self, parent_identifier: int, target: str) -> Snapshot | None:
         wanted = (parent_identifier, target)
-        remote = (s for s in self.snapshots.values() if s.remote)
+        remote = (s for s in self.snapshots.values() if s.remote and not s.staged)
         return next((s for s in remote if (s.parent_identifier, s.target) == wanted), None)
 
     def chain(self, identifier: int) -> tuple[Snapshot, ...]:
@@ -126,7 +126,8 @@ class _State:
 
     def _keep(self, snapshot: Snapshot) -> None:
         twin = self.find_remote(snapshot.parent_identifier, snapshot.target)
-        if snapshot.remote and twin is not None and twin.identifier != snapshot.identifier:
+        provided = snapshot.remote and not snapshot.staged
+        if provided and twin is not None and twin.identifier != snapshot.identifier:
             raise ValueError(f"parent and target of snapshot {snapshot.identifier} are taken")
         # The caller's own labels may change afterwards.
         kept = attrs.evolve(snapshot, labels=dict(snapshot.labels))

@@ -45,7 +45,12 @@ def _snapshots(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 GET = _text(_snapshots(_S.name == _p("name")))
 FIND_REMOTE = _text(
-    _snapshots(_S.parent_id == _p("parent_id"), _S.target == _p("target"), _S.local == _NONE)
+    _snapshots(
+        _S.parent_id == _p("parent_id"),
+        _S.target == _p("target"),
+        _S.local == _NONE,
+        _S.staged == _NONE,
+    )
 )
 
 

@@ -39,7 +39,10 @@ class Records(Protocol):
         ...
 
     def find_remote(self, parent_identifier: int, target: str) -> Snapshot | None:
-        """Give the remote snapshot of that parent (0 for none) and target, or None."""
+        """Give the remote snapshot of that parent (0 for none) and target, or None.
+
+        Staged ones are left out.
+        """
         ...
 
     def chain(self, identifier: int) -> tuple[Snapshot, ...]:

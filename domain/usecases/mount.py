@@ -11,8 +11,9 @@ def mounts(context: Context, key: str) -> tuple[Mount, ...]:
     """Say how to mount a snapshot; see ``Snapshotter.mounts``."""
     require_name("key", key)
     snapshot, chain = context.store.read(lambda r: _with_chain(r, key))
-    require_reachable(context, key, chain, deadline(context))
-    mend_links(context, chain)
+    lowers = (snapshot, *chain) if snapshot.staged else chain
+    require_reachable(context, key, lowers, deadline(context))
+    mend_links(context, lowers)
     return mounts_of(snapshot, chain, context.layout)
 
 

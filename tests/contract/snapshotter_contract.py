@@ -579,14 +579,41 @@ class SnapshotterContract:
     ) -> None:
         """The pull goes on with an ordinary snapshot that keeps the labels."""
         bench.sources.publish("unpacked", BLOB_1, DIFF_1)
-        mounts = bench.snapshotter.prepare("k", "", labels)
+        bench.snapshotter.prepare("k", "", labels)
         outcome = last_decision(bench).outcome
 
-        assert "bind" == mounts[0].type
-        assert labels == bench.snapshotter.stat("k").labels
+        found = bench.snapshotter.stat("k")
+        assert labels == {k: v for k, v in found.labels.items() if k != label_rules.OVER_NOTHING}
         assert isinstance(outcome, Miss)
         assert reason is outcome.reason
         assert outcome.detail
+
+    @pytest.mark.parametrize("prefix", ["", "k8s.io/42/"])
+    def test_a_layer_that_nobody_asked_for_is_told_too(self, bench: Bench, prefix: str) -> None:
+        """A client that unpacks without asking is named as the reason, by the key it uses."""
+        bench.sources.publish("unpacked", BLOB_2)
+        base = committed(bench, "base")
+        key = f"{prefix}extract-123-abc {CHAIN_2}"
+
+        bench.snapshotter.prepare(key, base, {})
+
+        decided = last_decision(bench)
+        assert isinstance(decided.outcome, Miss)
+        assert (Reason.NO_TARGET, "") == (decided.outcome.reason, decided.outcome.source)
+        assert (key, base, str(CHAIN_2), "") == (
+            *(decided.key, decided.parent),
+            *(decided.target, decided.digest),
+        )
+
+    @pytest.mark.parametrize(
+        "key",
+        ["container", "k8s.io/7/container", "extract-1 sha256:x", f"extract-1 {DIFF_1} x"],
+    )
+    def test_other_snapshots_are_no_decision(self, bench: Bench, key: str) -> None:
+        """Snapshots of containers say nothing about layers."""
+        bench.snapshotter.prepare(key, "", {})
+
+        assert not [each for each in bench.events.recorded if isinstance(each, LayerDecided)]
 
     def test_whiteouts_become_companions(self, bench: Bench) -> None:
         """What hides markers lies above the layer, what deletes lies below it; made once."""
