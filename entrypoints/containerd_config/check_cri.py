@@ -42,10 +42,10 @@ def _settings(found: Effective, wanted: Wanted) -> Iterator[Finding]:
     snapshotter = found.images.get("snapshotter")
     # Who gives it to some runtimes only is told about those.
     if snapshotter != SNAPSHOTTER and SNAPSHOTTER not in found.runtimes.values():
-        other = shown(snapshotter) if snapshotter is not None else "containerd's own"
+        other = "its default snapshotter" if snapshotter is None else shown(snapshotter)
         yield Finding(
             "cri-snapshotter",
-            f"the CRI uses the snapshotter {other}",
+            f"the CRI uses {other}",
             where,
             add=(setting("snapshotter", SNAPSHOTTER),),
         )

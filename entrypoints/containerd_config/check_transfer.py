@@ -88,7 +88,7 @@ def check_transfer(found: Effective, wanted: Wanted) -> Iterator[Finding]:
     if not wanted.release.transfer:
         return
     exported = _exported(found)
-    if exported not in {None, "true"} or isinstance(exported, bool):
+    if exported is not None and exported != "true":
         yield _export("the proxy plugin exports it as something else than the string that counts")
     elif exported is None and judged_pull(found, wanted) is Pull.TRANSFER:
         yield _export("the transfer service does not say which layer it wants")
@@ -154,7 +154,8 @@ def _listed(
     found: Effective, entries: Sequence[Mapping[str, object]] | None, wanted: Wanted
 ) -> Iterator[Finding]:
     """Judge the entries that are there."""
-    if _of(entries, SNAPSHOTTER) and not _of(entries, OVERLAYFS):
+    overlayfs = [entry.get("platform") for entry in _of(entries, OVERLAYFS)]
+    if _of(entries, SNAPSHOTTER) and not any(matches(one, wanted.platform) for one in overlayfs):
         yield _missing(
             "unpack-overlayfs",
             "unpack_config replaces containerd's own list and has no entry for overlayfs any "
@@ -164,8 +165,16 @@ def _listed(
         )
     for entry in entries or ():
         yield from _unknown(found, entry, wanted.release)
-    for entry in _of(entries, SNAPSHOTTER):
-        yield from _own(entry, wanted)
+        platform = entry.get("platform")
+        if not isinstance(platform, str) or not platform:
+            yield Finding(
+                "unpack-no-platform",
+                f"unpack_config has an entry for {shown(entry.get('snapshotter'))} without a "
+                "platform: the transfer service does not start, and the CRI not without it",
+                entry_of(*lines.UNPACKING),
+                add=(setting("platform", wanted.platform),),
+            )
+    yield from _own(_of(entries, SNAPSHOTTER), wanted)
 
 
 def _unknown(found: Effective, entry: Mapping[str, object], release: Release) -> Iterator[Finding]:
@@ -176,7 +185,8 @@ def _unknown(found: Effective, entry: Mapping[str, object], release: Release) ->
         name for name in BUILT_IN | proxies if f"{SNAPSHOT_PLUGIN}.{name}" not in found.disabled
     }
     # Whether our own proxy plugin is there is told apart.
-    if snapshotter not in known | {SNAPSHOTTER} and not optional:
+    there = isinstance(snapshotter, str) and snapshotter in known | {SNAPSHOTTER}
+    if not there and not optional:
         yield Finding(
             "unpack-unknown",
             f"unpack_config names the snapshotter {shown(snapshotter)}, which is not there: the "
@@ -186,24 +196,26 @@ def _unknown(found: Effective, entry: Mapping[str, object], release: Release) ->
         )
 
 
-def _own(entry: Mapping[str, object], wanted: Wanted) -> Iterator[Finding]:
+def _own(entries: Sequence[Mapping[str, object]], wanted: Wanted) -> Iterator[Finding]:
+    """Judge our entries. Those for other platforms do no harm beside one for this machine."""
     where = entry_of(*lines.UNPACKING)
-    platform = entry.get("platform")
-    if not matches(platform, wanted.platform):
+    named = [platform for entry in entries if (platform := entry.get("platform"))]
+    if named and not any(matches(platform, wanted.platform) for platform in named):
         yield Finding(
             "unpack-platform",
-            f"unpack_config has our snapshotter for the platform {shown(platform)}, and this "
+            f"unpack_config has our snapshotter for the platform {shown(named[0])}, and this "
             f"machine is {wanted.platform}",
             where,
             add=(setting("platform", wanted.platform),),
         )
-    differ = entry.get("differ", "")
-    if differ != WALKING and (differ or wanted.release.guesses_differ):
-        yield Finding(
-            "unpack-differ",
-            f"unpack_config has our snapshotter with the differ {shown(differ)}: only "
-            f"{WALKING!r} unpacks into a mounted directory, and 2.1.0 and 2.1.1 take another one "
-            "if none is named",
-            where,
-            add=(setting("differ", WALKING),),
-        )
+    for entry in entries:
+        differ = entry.get("differ", "")
+        if differ != WALKING and (differ or wanted.release.guesses_differ):
+            yield Finding(
+                "unpack-differ",
+                f"unpack_config has our snapshotter with the differ {shown(differ)}: only "
+                f"{WALKING!r} unpacks into a mounted directory, and 2.1.0 and 2.1.1 take another "
+                "one if none is named",
+                where,
+                add=(setting("differ", WALKING),),
+            )

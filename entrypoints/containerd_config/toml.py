@@ -42,4 +42,4 @@ def shown(value: object) -> str:
         return text(value)
     if isinstance(value, dict | list):
         return "a table" if isinstance(value, dict) else "an array"
-    return str(value)
+    return "nothing" if value is None else str(value)
