@@ -75,7 +75,9 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
         held.callback(parts.measurer.stop, _LAST)
         server.start()
         names = tuple(source.name for source in config.sources)
-        warm_up(names, parts.sources, parts.context.clock, log.logger)
+        warm_up(names, parts.tended.sources, parts.context.clock, log.logger)
+        parts.tended.start()
+        held.callback(parts.tended.stop, _LAST)
         log.logger.info(
             "serving", version=__version__, address=address, root=root, sources=list(names)
         )
