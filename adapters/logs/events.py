@@ -13,6 +13,7 @@ from cvmfs_snapshotter.domain.events import (
     OwnersLost,
     SnapshotCommitted,
     SourceMoved,
+    UpkeepPutOff,
 )
 from cvmfs_snapshotter.domain.layer import Hit, Layer, Miss, Reason
 
@@ -76,6 +77,10 @@ class LogEvents:
                 self._owners_lost(layer, owner)
             case OrphansFound(doomed, unknown):
                 self._orphans(doomed, unknown)
+            case UpkeepPutOff(what, cause):
+                self._logger.warning(
+                    "something was put off until the next start", what=what, cause=cause
+                )
             case SourceMoved(source, before, after, links):
                 self._logger.info(
                     "source moved", source=source, before=before, after=after, links=links

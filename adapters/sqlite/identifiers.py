@@ -37,4 +37,4 @@ class Identifiers:
                 return
             # The rest of the block may lie below.
             self._next = self._end = 0
-            self._writer.write(lambda t: t.raise_identifiers(above + 1))
+            self._writer.write(lambda t: t.raise_identifiers(above + 1), frees=True)
