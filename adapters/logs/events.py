@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from cvmfs_snapshotter.domain.events import (
     DirectoryKept,
+    DirectoryMade,
     Event,
     LayerDecided,
     LayerUnreachable,
@@ -73,6 +74,12 @@ class LogEvents:
                     snapshot=identifier,
                     cause=cause,
                 )
+            case DirectoryMade(identifier):
+                self._logger.warning(
+                    "the directory of a snapshot was missing, as after a power cut; it was made "
+                    "again, empty",
+                    snapshot=identifier,
+                )
             case OwnersLost(layer, owner):
                 self._owners_lost(layer, owner)
             case OrphansFound(doomed, unknown):
@@ -132,8 +139,8 @@ class LogEvents:
             )
         if unknown:
             self._logger.error(
-                "directories that this database never gave: it is older than they are; they are "
-                "left alone",
+                "directories of which this database knows nothing: it is older than they are; "
+                "they are left alone",
                 count=len(unknown),
                 snapshots=unknown[:_SHOWN],
             )

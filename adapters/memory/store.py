@@ -74,6 +74,12 @@ class _State:
         recorded = {*self.snapshots, *self.buried, *self.strangers}
         return [i for i in identifiers if i not in recorded]
 
+    def highest_identifier(self) -> int:
+        companions = (companion.number for companion in self.companions.values())
+        return max(
+            (*self.snapshots, *self.buried, *self.strangers, *companions, *self.claimed), default=0
+        )
+
     def names_in(self, layer: Layer) -> Names | None:
         return self.names.get(layer)
 
@@ -81,7 +87,7 @@ class _State:
         return self.companions.get(fingerprint)
 
     def unrecorded_companions(self, numbers: Sequence[int]) -> Sequence[int]:
-        recorded = {c.number for c in self.companions.values()} | self.claimed
+        recorded = {c.number for c in self.companions.values()} | self.claimed | self.strangers
         return [number for number in numbers if number not in recorded]
 
     def add_companion(self, companion: Companion, fingerprint: str) -> None:

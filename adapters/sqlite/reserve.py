@@ -12,7 +12,7 @@ FILES = 4
 """As many files: a disk can also run out of inodes, and what is not needed yet is better kept."""
 
 FILE_BYTES = 2 * 1024 * 1024
-"""Two of them have room for the WAL that SQLite lets grow to 1,000 pages before it starts again."""
+"""Two of them hold the WAL, which SQLite lets grow to 1,000 pages before it starts it again."""
 
 _ENOUGH = 2 * FILES * FILE_BYTES
 """Bytes that must be free before any is set aside: it must not be what fills the disk."""

@@ -81,7 +81,8 @@ class SqliteStore:
 
     def raise_identifiers(self, above: int) -> None:
         """See ``Store.raise_identifiers``."""
-        self._identifiers.raise_above(above)
+        following = self.read(lambda r: r.next_identifier())
+        self._identifiers.raise_above(above, durable=following > above)
 
     def close(self) -> None:
         """Close all connections; nobody may be using the store any more."""

@@ -11,6 +11,7 @@ from cvmfs_snapshotter.adapters.logs.events import LogEvents
 from cvmfs_snapshotter.adapters.logs.logger import MAX_TEXT, Log, open_log
 from cvmfs_snapshotter.domain.events import (
     DirectoryKept,
+    DirectoryMade,
     Event,
     LayerDecided,
     LayerUnreachable,
@@ -244,6 +245,13 @@ def test_directory_kept(written: Written) -> None:
         fields["snapshot"],
         fields["cause"],
     )
+
+
+def test_directory_made(written: Written) -> None:
+    """What was lost in a directory is worth a warning."""
+    fields = written.line(DirectoryMade(7))
+
+    assert ("warning", 7) == (fields["level"], fields["snapshot"])
 
 
 def test_orphans(written: Written) -> None:
