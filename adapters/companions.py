@@ -159,12 +159,15 @@ class DiskCompanions:
 
     def present(self) -> Collection[int]:
         """See ``Companions.present``."""
-        numbers = {
-            int(entry.name.removeprefix(_TEMPORARY))
-            for entry in self._companions.iterdir()
-            if entry.name.removeprefix(_TEMPORARY).isdecimal()
-        }
-        links = (_LINK.fullmatch(entry.name) for entry in self._links.iterdir())
+        try:
+            inside = [entry.name for entry in self._companions.iterdir()]
+            links = [_LINK.fullmatch(entry.name) for entry in self._links.iterdir()]
+        except OSError as error:
+            raise ResourceExhaustedError(
+                f"companions in {self._companions} cannot be read: {error.strerror}"
+            ) from error
+        names = (name.removeprefix(_TEMPORARY) for name in inside)
+        numbers = {int(name) for name in names if name.isdecimal()}
         return numbers | {int(link[1]) for link in links if link}
 
 

@@ -29,6 +29,7 @@ class _State:
     companions: dict[str, Companion] = attrs.field(factory=dict)
     claimed: set[int] = attrs.field(factory=set)
     unknown: set[int] = attrs.field(factory=set)
+    following: int = 1
 
     def get(self, name: str) -> Snapshot | None:
         return next((s for s in self.snapshots.values() if s.name == name), None)
@@ -68,6 +69,9 @@ class _State:
 
     def strangers(self) -> Sequence[int]:
         return sorted(self.unknown)
+
+    def next_identifier(self) -> int:
+        return self.following
 
     def unrecorded(self, identifiers: Sequence[int]) -> Sequence[int]:
         recorded = {*self.snapshots, *self.buried, *self.unknown}
@@ -173,13 +177,12 @@ class MemoryStore:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._state = _State()
-        self._next = 1
 
     def read(self, operation: Callable[[Records], T]) -> T:
         """See ``Store.read``."""
         return operation(self._state)
 
-    def write(self, operation: Callable[[Transaction], T]) -> T:
+    def write(self, operation: Callable[[Transaction], T], *, frees: bool = False) -> T:  # noqa: ARG002 - memory is never set aside
         """See ``Store.write``."""
         with self._lock:
             # Readers keep the state they have; a failing operation leaves only its copy changed.
@@ -193,10 +196,12 @@ class MemoryStore:
     def new_identifier(self) -> int:
         """See ``Store.new_identifier``."""
         with self._lock:
-            self._next += 1
-            return self._next - 1
+            given = self._state.following
+            self._state = attrs.evolve(self._state, following=given + 1)
+            return given
 
     def raise_identifiers(self, above: int) -> None:
         """See ``Store.raise_identifiers``."""
         with self._lock:
-            self._next = max(self._next, above + 1)
+            following = max(self._state.following, above + 1)
+            self._state = attrs.evolve(self._state, following=following)
