@@ -1,4 +1,4 @@
-"""Where the unpacked programs are: containerd, runc, a registry, busybox."""
+"""Where the unpacked programs are: containerd, runc, a registry, busybox; and libfuse."""
 
 import os
 import subprocess
@@ -20,12 +20,14 @@ class Parts:
         runc: The program.
         registry: The program `docker-registry`.
         busybox: The program, linked statically, so that it is all that an image needs.
+        libfuse: The library.
     """
 
     containerd: Path
     runc: Path
     registry: Path
     busybox: Path
+    libfuse: Path
 
 
 @cache
@@ -57,4 +59,10 @@ def _locate(containerd: str) -> Parts:
         runc=parts / "runc-1.1" / "usr/sbin/runc",
         registry=parts / "registry-2.8" / "usr/bin/docker-registry",
         busybox=parts / "busybox-1.35" / "bin/busybox",
+        libfuse=_library(parts / "libfuse-3.14" / "lib", "libfuse3.so.3"),
     )
+
+
+def _library(directory: Path, name: str) -> Path:
+    """Tell where a library is: below a directory that is named for the machine's architecture."""
+    return next(directory.glob(f"*/{name}"), directory / name)
