@@ -90,6 +90,15 @@ class SqliteRecords:
         """See ``Records.tombstones``."""
         return self._numbers(statements.TOMBSTONES_AFTER, after=after, limit=limit)
 
+    def strangers(self) -> Sequence[int]:
+        """See ``Records.strangers``."""
+        return self._numbers(statements.STRANGERS_KNOWN)
+
+    def next_identifier(self) -> int:
+        """See ``Records.next_identifier``."""
+        following: int = self._run(statements.NEXT_IDENTIFIER).fetchone()[0]
+        return following
+
     def unrecorded(self, identifiers: Sequence[int]) -> Sequence[int]:
         """See ``Records.unrecorded``."""
         return self._numbers(statements.UNRECORDED, identifiers=json.dumps(list(identifiers)))
@@ -209,7 +218,7 @@ class SqliteTransaction(SqliteRecords):
 
     def take_identifiers(self, count: int) -> int:
         """Take that many identifiers; gives the first of them."""
-        first: int = self._run(statements.NEXT_IDENTIFIER).fetchone()[0]
+        first = self.next_identifier()
         self.raise_identifiers(first + count)
         return first
 

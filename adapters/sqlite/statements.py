@@ -121,6 +121,7 @@ TOMBSTONES_AFTER = _text(
     .limit(_p("limit"))
     .offset(_NONE)
 )
+STRANGERS_KNOWN = _text(sa.select(STRANGERS.c.id).order_by(STRANGERS.c.id))
 _ASKED = sa.func.json_each(_p("identifiers")).table_valued("value")
 UNRECORDED = _text(
     sa.select(_ASKED.c.value).where(

@@ -92,6 +92,14 @@ class Records(Protocol):
         """Give identifiers above ``after`` of removed snapshots whose directories may be there."""
         ...
 
+    def strangers(self) -> Sequence[int]:
+        """Give every identifier that ``add_strangers`` was told of, in order."""
+        ...
+
+    def next_identifier(self) -> int:
+        """Give a number that was never given as an identifier, and none from it upwards was."""
+        ...
+
     def unrecorded(self, identifiers: Sequence[int]) -> Sequence[int]:
         """Give those identifiers that no snapshot, tombstone or stranger has."""
         ...
@@ -215,7 +223,7 @@ class Store(Protocol):
         """
         ...
 
-    def write(self, operation: Callable[[Transaction], T]) -> T:
+    def write(self, operation: Callable[[Transaction], T], *, frees: bool = False) -> T:
         """Run a changing operation and return once its changes would survive a power cut.
 
         Operations of callers that wait at the same time may share one sync of the disk. An
@@ -223,6 +231,8 @@ class Store(Protocol):
 
         Args:
             operation: has no effect outside its transaction and may run twice.
+            frees: it leads to space being freed. On a full disk it gets what was set aside for
+                that, without which nothing could ever be removed.
 
         Returns:
             What the operation returned.
@@ -238,5 +248,8 @@ class Store(Protocol):
         ...
 
     def raise_identifiers(self, above: int) -> None:
-        """Make every identifier given from now on greater than ``above``."""
+        """Make every identifier given from now on greater than ``above``.
+
+        What is set aside for a full disk may be used.
+        """
         ...

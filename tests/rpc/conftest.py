@@ -27,11 +27,13 @@ class Served:
         server: serves.
         channel: leads to it.
         log: its lines.
+        socket: where it serves.
     """
 
     server: SnapshotServer
     channel: grpc.Channel
     log: LogCapture
+    socket: Path
 
     @property
     def stub(self) -> snapshots_pb2_grpc.SnapshotsStub:
@@ -74,6 +76,6 @@ def serve() -> Iterator[Serve]:
             stack.callback(server.stop, 5.0)
             limit = [("grpc.max_receive_message_length", 16 << 20)]
             channel = stack.enter_context(grpc.insecure_channel(f"unix:{socket}", options=limit))
-            return Served(server, channel, log)
+            return Served(server, channel, log, socket)
 
         yield start

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import structlog
+from structlog.testing import LogCapture
 
 from cvmfs_snapshotter.adapters.circuits import Breakers, GuardedSources, Trier
 from cvmfs_snapshotter.adapters.layers.holder import Holder
@@ -59,7 +60,7 @@ class Overseen:
         self.breakers = Breakers(names, self.clock, MemoryEvents(), lambda: 0.0)
         guarded = GuardedSources(self.inner, self.breakers, limits, self.clock)
         trier = Trier(self.breakers, dict.fromkeys(names, self.inner), limits, self.clock)
-        logger = structlog.get_logger()
+        logger = structlog.wrap_logger(None, processors=[LogCapture()])
         tenders = {
             one.name: Tender(
                 one.name,
