@@ -26,7 +26,7 @@ from . import (
 )
 from .goals import verdicts
 from .plan import QUICK, Plan
-from .results import Results
+from .results import Load, Results, Single
 from .stand import DISK, filesystem_of, stand
 
 SECTIONS = (
@@ -37,6 +37,15 @@ SECTIONS = (
     committing.SECTION,
     scanning.SECTION,
     pulling.SECTION,
+)
+MEASURES = (
+    operations.measure,
+    growth.measure,
+    growth.measure_listing,
+    committing.measure,
+    starting.measure,
+    scanning.measure,
+    pulling.measure,
 )
 NAMES = (*SECTIONS, *dict.fromkeys(name for group in operations.GROUPS for name, _ in group))
 
@@ -57,17 +66,17 @@ def main() -> int:
     results = Results()
     about = _machine() | {"run": str(plan)}
     started = time.monotonic()
+    directory = arguments.results / datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
     with stand(arguments.disk) as place:
         about["disk"] = filesystem_of(place.media[DISK])
-        for measure in (operations.measure, growth.measure, growth.measure_listing):
-            results.loads += measure(place, plan)
-        results.loads += committing.measure(place, plan)
-        for single in (starting.measure, scanning.measure, pulling.measure):
-            results.singles += single(place, plan)
-    about["minutes"] = round((time.monotonic() - started) / 60, 1)
-    about["load average at the end"] = os.getloadavg()
-    directory = arguments.results / datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
-    report.write(results, about, directory)
+        for measure in MEASURES:
+            found = measure(place, plan)
+            results.loads += [each for each in found if isinstance(each, Load)]
+            results.singles += [each for each in found if isinstance(each, Single)]
+            about["minutes"] = round((time.monotonic() - started) / 60, 1)
+            about["load average"] = os.getloadavg()
+            # What has been measured is kept, whatever happens to the rest.
+            report.write(results, about, directory)
     for each in results.singles:
         print(f"  {each.name:55} {each.server:26} {each.value:9.3f} {each.unit}")
     for verdict in verdicts(results):

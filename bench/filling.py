@@ -18,28 +18,30 @@ from cvmfs_snapshotter.entrypoints.root import database_path
 
 from . import client
 from .servers import Server, running, wait_until_at_rest
-from .stand import TMPFS, Stand
+from .stand import DISK, TMPFS, Stand
 
 DEPTH = 20
 _BATCH = 2_000
 _NOW = 1_700_000_000_000_000_000
 
 
-def with_remote_layers(stand: Stand, medium: str, name: str, count: int) -> Server:
-    """Make our daemon with so many remote snapshots, in chains as images have them.
+def with_remote_layers(stand: Stand, count: int) -> Server:
+    """Make our daemon on disk with so many remote snapshots, in chains as images have them.
 
     They are written through the store itself, on tmpfs, and copied: what it takes to make them is
     not what is measured.
 
     Args:
         stand: Has the layers.
-        medium: Where the state belongs.
-        name: Of the daemon's directory.
         count: How many snapshots.
 
     Returns:
-        The daemon, not running.
+        The daemon, not running; the same one for the same number.
     """
+    name = f"with-{count}"
+    directory = stand.directory(DISK, name)
+    if directory.exists():
+        return Server.ours(directory, stand.source)
     filled = stand.directory(TMPFS, f"{name}-filled")
     with running(Server.ours(filled, stand.source)):
         pass
@@ -49,11 +51,10 @@ def with_remote_layers(stand: Stand, medium: str, name: str, count: int) -> Serv
         _fill(store, DiskDirectories(str(root)), stand, count)
     finally:
         store.close()
-    directory = stand.directory(medium, name)
     directory.mkdir()
     subprocess.run(["cp", "-a", root, directory / "root"], check=True)
     subprocess.run(["rm", "-rf", filled], check=True)
-    subprocess.run(["sync"], check=True)
+    subprocess.run(["sync", "--file-system", directory], check=True)
     return Server.ours(directory, stand.source)
 
 

@@ -24,10 +24,7 @@ def measure(stand: Stand, plan: Plan) -> list[Load]:
     loads: list[Load] = []
     if not plan.wants(SECTION):
         return loads
-    servers = [
-        (size, filling.with_remote_layers(stand, DISK, f"with-{size}", size))
-        for size in plan.sizes
-    ]
+    servers = [(size, filling.with_remote_layers(stand, size)) for size in plan.sizes]
     with running(*(server for _, server in servers)):
         for operation in OPERATIONS:
             targets = [Target(operation, server, DISK, size) for size, server in servers]

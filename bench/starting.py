@@ -7,7 +7,7 @@ from . import client, filling
 from .plan import Plan
 from .results import Single
 from .servers import OURS, Server, running, wait_until_at_rest
-from .stand import DISK, Stand
+from .stand import Stand
 
 SECTION = "start"
 RUNS = 5
@@ -18,9 +18,7 @@ def measure(stand: Stand, plan: Plan) -> list[Single]:
     """Measure starts with several numbers of remote snapshots, in turns, and memory after them."""
     if not plan.wants(SECTION):
         return []
-    servers = {
-        size: filling.with_remote_layers(stand, DISK, f"starts-{size}", size) for size in SIZES
-    }
+    servers = {size: filling.with_remote_layers(stand, size) for size in SIZES}
     times: dict[int, list[float]] = {size: [] for size in SIZES}
     memory: dict[int, list[float]] = {size: [] for size in SIZES}
     for _ in range(RUNS):
