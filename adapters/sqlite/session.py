@@ -84,9 +84,18 @@ class SqliteRecords:
         """See ``Records.tombstones``."""
         return self._numbers(statements.TOMBSTONES_AFTER, after=after, limit=limit)
 
+    def strangers(self) -> Sequence[int]:
+        """See ``Records.strangers``."""
+        return self._numbers(statements.STRANGERS_KNOWN)
+
     def unrecorded(self, identifiers: Sequence[int]) -> Sequence[int]:
         """See ``Records.unrecorded``."""
         return self._numbers(statements.UNRECORDED, identifiers=json.dumps(list(identifiers)))
+
+    def highest_identifier(self) -> int:
+        """See ``Records.highest_identifier``."""
+        highest: int = self._run(statements.HIGHEST_IDENTIFIER).fetchone()[0]
+        return highest
 
     def names_in(self, layer: Layer) -> Names | None:
         """See ``Records.names_in``."""
@@ -155,6 +164,8 @@ class SqliteTransaction(SqliteRecords):
         """See ``Transaction.add_strangers``."""
         rows = [{"id": identifier} for identifier in identifiers]
         self._connection.executemany(statements.ADD_STRANGER, rows)
+        # In one step: a migration refuses a counter that lies below a record.
+        self.raise_identifiers(max(identifiers, default=0) + 1)
 
     def forget_tombstones(self, identifiers: Sequence[int]) -> None:
         """See ``Transaction.forget_tombstones``."""
