@@ -23,6 +23,13 @@ THREADS = 64
 MESSAGE_BYTES = 16 * 1024 * 1024
 """Longest message in either direction, as in containerd; grpcio's own limit is 4 MiB."""
 
+OPTIONS = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MESSAGE_BYTES),
+    ("grpc.so_reuseport", 0),
+)
+"""How gRPC serves."""
+
 _SECONDS = 1.0
 
 
@@ -68,11 +75,7 @@ class SnapshotServer:
         self._server = grpc.server(
             ThreadPoolExecutor(THREADS, thread_name_prefix="rpc"),
             interceptors=[guard],
-            options=(
-                ("grpc.max_receive_message_length", MESSAGE_BYTES),
-                ("grpc.max_send_message_length", MESSAGE_BYTES),
-                ("grpc.so_reuseport", 0),
-            ),
+            options=OPTIONS,
         )
         snapshots_pb2_grpc.add_SnapshotsServicer_to_server(
             SnapshotsServicer(snapshotter), self._server
