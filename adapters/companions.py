@@ -11,12 +11,13 @@ import contextlib
 import errno
 import os
 import re
+import secrets
 import shutil
 import stat
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from cvmfs_snapshotter.domain.companions import Directory, Plan
+from cvmfs_snapshotter.domain.companions import Companion, Directory, Plan
 from cvmfs_snapshotter.domain.errors import ResourceExhaustedError
 
 _TEMPORARY = ".new-"
@@ -98,7 +99,29 @@ class DiskCompanions:
     def _link(self, number: int, side: str) -> None:
         link = self._links / f"{number}{side[0]}"
         link.unlink(missing_ok=True)
-        link.symlink_to(f"../companions/{number}/{side}")
+        link.symlink_to(_target(number, side))
+
+    def mend(self, companion: Companion) -> bool:
+        """See ``Companions.mend``."""
+        sides = [side for side in ("above", "below") if getattr(companion, side)]
+        if not all((self._companions / str(companion.number) / side).is_dir() for side in sides):
+            return False
+        for side in sides:
+            self._mend_link(companion.number, side)
+        return True
+
+    def _mend_link(self, number: int, side: str) -> None:
+        link = self._links / f"{number}{side[0]}"
+        with contextlib.suppress(OSError):
+            if str(link.readlink()) == _target(number, side):
+                return
+        temporary = self._links / f"{_TEMPORARY}{secrets.token_hex(8)}"
+        try:
+            temporary.symlink_to(_target(number, side))
+            temporary.rename(link)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise ResourceExhaustedError(f"{link} cannot be made: {error.strerror}") from error
 
     def _discard(self, number: int) -> None:
         with contextlib.suppress(OSError):
@@ -130,6 +153,10 @@ class DiskCompanions:
         }
         links = (_LINK.fullmatch(entry.name) for entry in self._links.iterdir())
         return numbers | {int(link[1]) for link in links if link}
+
+
+def _target(number: int, side: str) -> str:
+    return f"../companions/{number}/{side}"
 
 
 def _sync(directory: Path) -> None:

@@ -77,13 +77,24 @@ class DirectoryKept:
 
 
 @attrs.frozen
+class DirectoryMade:
+    """The own directory of a recorded snapshot was missing and has been made again, empty.
+
+    Attributes:
+        identifier: of the snapshot.
+    """
+
+    identifier: int
+
+
+@attrs.frozen
 class OrphansFound:
     """Directories without a record were found at start.
 
     Attributes:
-        doomed: left behind by a crash; the next Cleanup deletes them.
-        unknown: identifiers that these records never gave, so that the database is older than the
-            directories; they are left alone.
+        doomed: empty, left behind by a crash; the next Cleanup deletes them.
+        unknown: of these the records know nothing, although a crash cannot have left them: the
+            database is older than they are. They are left alone.
     """
 
     doomed: tuple[int, ...]
@@ -113,6 +124,7 @@ Event = (
     | SnapshotCommitted
     | OwnersLost
     | DirectoryKept
+    | DirectoryMade
     | OrphansFound
     | SourceMoved
 )

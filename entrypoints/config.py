@@ -34,9 +34,11 @@ class Config:
 
     Attributes:
         sources: in the order in which they are asked.
+        staged: answer containerd 2.4, when it unpacks in parallel, with staged layers.
     """
 
     sources: tuple[SourceSettings, ...]
+    staged: bool = False
 
 
 def default_config() -> Config:
@@ -90,9 +92,10 @@ def _read(data: Mapping[str, object], problems: Problems) -> Config:
     tables = table.take("source", _tables)
     repository = table.take("repository", values.repository)
     mountpoint = table.take("absolute-mountpoint", values.path)
+    staged = table.take("staged", values.boolean) or False
     table.finish()
     if "source" not in table:
-        return Config((_single(repository, mountpoint),))
+        return Config((_single(repository, mountpoint),), staged)
     for key in ("repository", "absolute-mountpoint"):
         if key in table:
             table.complain(key, "stands for one source and cannot be beside [[source]]")
@@ -101,7 +104,7 @@ def _read(data: Mapping[str, object], problems: Problems) -> Config:
         for number, one in enumerate(tables or ())
     ]
     _refuse_twins(sources, problems)
-    return Config(tuple(sources))
+    return Config(tuple(sources), staged)
 
 
 def _single(repository: str | None, mountpoint: str | None) -> SourceSettings:

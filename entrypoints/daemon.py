@@ -66,7 +66,7 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
         held.callback(store.close)
         with _expected("the state directory cannot be used"):
             DiskDirectories(root).prepare()
-            parts = compose(root, config.sources, store, log.logger)
+            parts = compose(root, config, store, log.logger)
             _tidy(parts, config)
         held.callback(parts.probes.close)
         server = SnapshotServer(parts.snapshotter, log.logger)

@@ -35,7 +35,7 @@ class _State:
 
     def find_remote(self, parent_identifier: int, target: str) -> Snapshot | None:
         wanted = (parent_identifier, target)
-        remote = (s for s in self.snapshots.values() if s.remote)
+        remote = (s for s in self.snapshots.values() if s.remote and not s.staged)
         return next((s for s in remote if (s.parent_identifier, s.target) == wanted), None)
 
     def chain(self, identifier: int) -> tuple[Snapshot, ...]:
@@ -70,6 +70,12 @@ class _State:
         recorded = {*self.snapshots, *self.buried, *self.strangers}
         return [i for i in identifiers if i not in recorded]
 
+    def highest_identifier(self) -> int:
+        companions = (companion.number for companion in self.companions.values())
+        return max(
+            (*self.snapshots, *self.buried, *self.strangers, *companions, *self.claimed), default=0
+        )
+
     def names_in(self, layer: Layer) -> Names | None:
         return self.names.get(layer)
 
@@ -77,7 +83,7 @@ class _State:
         return self.companions.get(fingerprint)
 
     def unrecorded_companions(self, numbers: Sequence[int]) -> Sequence[int]:
-        recorded = {c.number for c in self.companions.values()} | self.claimed
+        recorded = {c.number for c in self.companions.values()} | self.claimed | self.strangers
         return [number for number in numbers if number not in recorded]
 
     def add_companion(self, companion: Companion, fingerprint: str) -> None:
@@ -126,7 +132,8 @@ class _State:
 
     def _keep(self, snapshot: Snapshot) -> None:
         twin = self.find_remote(snapshot.parent_identifier, snapshot.target)
-        if snapshot.remote and twin is not None and twin.identifier != snapshot.identifier:
+        provided = snapshot.remote and not snapshot.staged
+        if provided and twin is not None and twin.identifier != snapshot.identifier:
             raise ValueError(f"parent and target of snapshot {snapshot.identifier} are taken")
         # The caller's own labels may change afterwards.
         kept = attrs.evolve(snapshot, labels=dict(snapshot.labels))

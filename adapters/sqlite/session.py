@@ -88,6 +88,11 @@ class SqliteRecords:
         """See ``Records.unrecorded``."""
         return self._numbers(statements.UNRECORDED, identifiers=json.dumps(list(identifiers)))
 
+    def highest_identifier(self) -> int:
+        """See ``Records.highest_identifier``."""
+        highest: int = self._run(statements.HIGHEST_IDENTIFIER).fetchone()[0]
+        return highest
+
     def names_in(self, layer: Layer) -> Names | None:
         """See ``Records.names_in``."""
         found = self._run(statements.NAMES_IN, source=layer.source, digest=layer.digest.hex)
@@ -155,6 +160,8 @@ class SqliteTransaction(SqliteRecords):
         """See ``Transaction.add_strangers``."""
         rows = [{"id": identifier} for identifier in identifiers]
         self._connection.executemany(statements.ADD_STRANGER, rows)
+        # In one step: a migration refuses a counter that lies below a record.
+        self.raise_identifiers(max(identifiers, default=0) + 1)
 
     def forget_tombstones(self, identifiers: Sequence[int]) -> None:
         """See ``Transaction.forget_tombstones``."""

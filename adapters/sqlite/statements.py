@@ -45,7 +45,12 @@ def _snapshots(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 GET = _text(_snapshots(_S.name == _p("name")))
 FIND_REMOTE = _text(
-    _snapshots(_S.parent_id == _p("parent_id"), _S.target == _p("target"), _S.local == _NONE)
+    _snapshots(
+        _S.parent_id == _p("parent_id"),
+        _S.target == _p("target"),
+        _S.local == _NONE,
+        _S.staged == _NONE,
+    )
 )
 
 
@@ -121,6 +126,22 @@ UNRECORDED = _text(
         ~sa.exists().where(STRANGERS.c.id == _ASKED.c.value),
     )
 )
+HIGHEST_IDENTIFIER = _text(
+    sa.select(
+        # With several arguments it is SQLite's scalar function, which gives NULL for any NULL.
+        sa.func.max(
+            *(
+                sa.func.coalesce(sa.select(sa.func.max(column)).scalar_subquery(), _NONE)
+                for column in (
+                    SNAPSHOTS.c.id,
+                    TOMBSTONES.c.id,
+                    STRANGERS.c.id,
+                    COMPANIONS.c.number,
+                )
+            )
+        )
+    )
+)
 NAMES_IN = _text(
     sa.select(LAYERS.c.names).where(
         LAYERS.c.source == _p("source"), LAYERS.c.digest == _p("digest")
@@ -134,7 +155,8 @@ FIND_COMPANION = _text(
 _ASKED_NUMBERS = sa.func.json_each(_p("numbers")).table_valued("value")
 UNRECORDED_COMPANIONS = _text(
     sa.select(_ASKED_NUMBERS.c.value).where(
-        ~sa.exists().where(COMPANIONS.c.number == _ASKED_NUMBERS.c.value)
+        ~sa.exists().where(COMPANIONS.c.number == _ASKED_NUMBERS.c.value),
+        ~sa.exists().where(STRANGERS.c.id == _ASKED_NUMBERS.c.value),
     )
 )
 SOURCE_PATHS = _text(sa.select(SOURCES.c.name, SOURCES.c.path))

@@ -39,7 +39,10 @@ class Records(Protocol):
         ...
 
     def find_remote(self, parent_identifier: int, target: str) -> Snapshot | None:
-        """Give the remote snapshot of that parent (0 for none) and target, or None."""
+        """Give the remote snapshot of that parent (0 for none) and target, or None.
+
+        Staged ones are left out.
+        """
         ...
 
     def chain(self, identifier: int) -> tuple[Snapshot, ...]:
@@ -75,6 +78,14 @@ class Records(Protocol):
         """Give those identifiers that no snapshot, tombstone or stranger has."""
         ...
 
+    def highest_identifier(self) -> int:
+        """Give the highest number that any record has: a snapshot, tombstone, stranger, companion.
+
+        Returns:
+            The number; 0 if there is no record.
+        """
+        ...
+
     def names_in(self, layer: Layer) -> Names | None:
         """Give what the names in a layer were found to say, or None if it was not scanned yet."""
         ...
@@ -84,7 +95,7 @@ class Records(Protocol):
         ...
 
     def unrecorded_companions(self, numbers: Sequence[int]) -> Sequence[int]:
-        """Give those numbers that no companion has, not even one that is being deleted."""
+        """Give those numbers that no stranger has and no companion, even one being deleted."""
         ...
 
     def source_paths(self) -> Mapping[str, str]:
@@ -132,7 +143,10 @@ class Transaction(Records, Protocol):
         ...
 
     def add_strangers(self, identifiers: Sequence[int]) -> None:
-        """Record that directories of these identifiers are somebody else's, now and always."""
+        """Record that what has these identifiers is somebody else's, now and always.
+
+        They are identifiers of directories or numbers of companions.
+        """
         ...
 
     def forget_tombstones(self, identifiers: Sequence[int]) -> None:

@@ -40,6 +40,8 @@ def cleanup(context: Context) -> None:
     while batch := _tombstones(context, after):
         after = batch[-1]
         gone = [i for i in batch if _delete(context, context.directories.remove, i)]
+        # A directory that came back after a power cut would have no record to tell whose it is.
+        context.directories.settle()
         context.store.write(lambda t, gone=gone: t.forget_tombstones(gone))  # type: ignore[misc]
     unused = context.store.write(lambda t: t.claim_unused_companions(_COMPANIONS))
     gone = [number for number in unused if _delete(context, context.companions.remove, number)]

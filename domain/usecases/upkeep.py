@@ -1,6 +1,6 @@
 """What is done around the operations: at start, and in the background."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..errors import ResourceExhaustedError
 from ..events import DirectoryKept, OrphansFound, SourceMoved
@@ -12,44 +12,53 @@ def adopt_orphans(context: Context) -> None:
     """Find directories without a record, before anything is served.
 
     A crash between making a directory and recording its snapshot leaves one. It becomes a
-    tombstone. An identifier that was never given, on the other hand, shows that the database is
-    older than the directories (it was restored, or replaced); such a directory may hold somebody's
-    data and is left alone for good, and its identifier is not given again.
+    tombstone. containerd has not heard of it, so that nothing is in it; one with files in it, or
+    with an identifier that was never given, shows that the database is older than the directories
+    (it was restored, or replaced). Such a directory may hold somebody's data and is left alone for
+    good, and so are companions without a record then, on which containers may stand.
+
+    No identifier that anything has is given again.
 
     Args:
         context: the ports.
     """
     present = sorted(context.directories.present())
-    if not present:
-        return
+    companions = sorted(context.companions.present())
+    if present or companions:
+        _tell_apart(context, present, companions)
+    recorded = context.store.read(lambda r: r.highest_identifier())
+    highest = max([recorded, *present, *companions])
+    if highest:
+        context.store.raise_identifiers(highest)
+
+
+def _tell_apart(context: Context, present: Sequence[int], companions: Sequence[int]) -> None:
     given_so_far = context.store.new_identifier()
     unrecorded = context.store.read(lambda r: r.unrecorded(present))
-    strangers = tuple(i for i in unrecorded if i >= given_so_far)
-    doomed = tuple(i for i in unrecorded if i < given_so_far)
-    if strangers:
-        # Remembered first: once the counter is above them they would look like leftovers.
-        context.store.write(lambda t: t.add_strangers(strangers))
-        context.store.raise_identifiers(strangers[-1])
+    doomed = tuple(i for i in unrecorded if i < given_so_far and context.directories.is_empty(i))
+    strangers = {*unrecorded} - {*doomed}
+    lone = context.store.read(lambda r: r.unrecorded_companions(companions))
+    strangers |= {number for number in lone if strangers or number >= given_so_far}
+    unknown = tuple(sorted(strangers))
+    if unknown:
+        # Before the counter is raised above them, after which they would look like leftovers.
+        context.store.write(lambda t: t.add_strangers(unknown))
     if doomed:
         context.store.write(lambda t: t.add_tombstones(doomed))
-    if doomed or strangers:
-        context.events.record(OrphansFound(doomed, strangers))
+    if doomed or unknown:
+        context.events.record(OrphansFound(doomed, unknown))
 
 
 def discard_unrecorded_companions(context: Context) -> None:
     """Delete companions that a crash left half-made or unused, before anything is served.
 
-    They hold nothing that could not be made again, so that nobody is asked.
+    They hold nothing that could not be made again, so that nobody is asked. Those that
+    ``adopt_orphans`` found to be of newer records stay.
 
     Args:
         context: the ports.
     """
     present = sorted(context.companions.present())
-    if not present:
-        return
-    # One that the records never gave belongs to newer records; containers may stand on it.
-    given_so_far = context.store.new_identifier()
-    present = [number for number in present if number < given_so_far]
     for number in context.store.read(lambda r: r.unrecorded_companions(present)):
         try:
             context.companions.remove(number)

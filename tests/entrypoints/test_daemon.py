@@ -789,11 +789,12 @@ def test_source_that_is_not_there(place: Place) -> None:
     assert ["not-mounted"] == [d["reason"] for d in daemon.lines("layer decision")]
 
 
-def _orphan(place: Place, identifier: int) -> Path:
+def _orphan(place: Place, identifier: int, *, empty: bool = False) -> Path:
     """Make a directory of a snapshot by hand."""
     files = place.root / "snapshots" / str(identifier) / "fs"
     files.mkdir(parents=True)
-    (files / "file").write_text("left")
+    if not empty:
+        (files / "file").write_text("left")
     return files.parent
 
 
@@ -805,7 +806,7 @@ def test_directory_without_a_record(place: Place) -> None:
     daemon.client.cleanup()
     kept = _identifier(daemon.client.prepare("kept", "", {}))
     assert 0 == daemon.end()
-    orphan = _orphan(place, given)
+    orphan = _orphan(place, given, empty=True)
 
     again = place.start()
     (line,) = again.lines(
@@ -818,19 +819,21 @@ def test_directory_without_a_record(place: Place) -> None:
     assert (place.root / "snapshots" / str(kept)).exists()
 
 
-def test_directory_of_a_newer_database(place: Place) -> None:
-    """A directory that the database never gave is reported and outlives a Cleanup."""
+@pytest.mark.parametrize("identifier", [2, 5000])
+def test_directory_of_a_newer_database(place: Place, identifier: int) -> None:
+    """One with files, or that the database never gave, is reported and outlives a Cleanup."""
     daemon = place.start()
     daemon.client.prepare("a", "", {})
     assert 0 == daemon.end()
-    foreign = _orphan(place, 5000)
+    foreign = _orphan(place, identifier)
 
     again = place.start()
     again.client.cleanup()
     (line,) = again.lines(
-        "directories that this database never gave: it is older than they are; they are left alone"
+        "directories of which this database knows nothing: it is older than they are; they are "
+        "left alone"
     )
-    assert ("error", 1, [5000]) == (line["level"], line["count"], line["snapshots"])
+    assert ("error", 1, [identifier]) == (line["level"], line["count"], line["snapshots"])
     assert "left" == (foreign / "fs" / "file").read_text()
 
 
