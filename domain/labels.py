@@ -32,6 +32,13 @@ GID_MAPPING = "containerd.io/snapshot/gidmapping"
 MARKER = "containerd.io/snapshot/cvmfs.layer"
 """Ours: names the layer behind a remote snapshot. containerd merges it into its own record."""
 
+OVER_NOTHING = "containerd.io/snapshot/cvmfs.over-nothing"
+"""Ours: an active snapshot without a parent is mounted as an overlay all the same, because it gets
+its parent at Commit. containerd turns whiteouts into overlayfs's own only when it unpacks onto an
+overlay (``pkg/archive`` and ``core/diff/apply``)."""
+
+_OURS = (MARKER, OVER_NOTHING)
+
 MAX_LABEL_BYTES = 4096
 """Longest label, key and value together (containerd, ``pkg/labels/validate.go``)."""
 
@@ -44,8 +51,8 @@ _MAX_ID = 2**32 - 2
 def checked(labels: Mapping[str, str]) -> dict[str, str]:
     """Check labels that came in and drop what is not stored.
 
-    Empty values are dropped, as containerd's own storage does: that is how a label is deleted. The
-    marker is ours alone; whatever a caller claims under it is dropped too.
+    Empty values are dropped, as containerd's own storage does: that is how a label is deleted. Our
+    own labels are ours alone; whatever a caller claims under them is dropped too.
 
     Args:
         labels: labels of a request.
@@ -60,7 +67,7 @@ def checked(labels: Mapping[str, str]) -> dict[str, str]:
     for key, value in labels.items():
         _check_length(key, value)
     _check_sum(labels)
-    return {key: value for key, value in labels.items() if value and key != MARKER}
+    return {key: value for key, value in labels.items() if value and key not in _OURS}
 
 
 def _check_length(key: str, value: str) -> None:
@@ -123,8 +130,7 @@ class LabelChange:
                 after[key] = value
             else:
                 after.pop(key, None)
-        if MARKER in labels:
-            after[MARKER] = labels[MARKER]
+        after.update({key: labels[key] for key in _OURS if key in labels})
         after.update(keep)
         _check_sum(after)
         return after
@@ -158,7 +164,7 @@ def change_of(paths: Sequence[str], labels: Mapping[str, str]) -> LabelChange:
         if path == "labels":
             replace = given
         elif prefix == "labels" and dot and key:
-            if key != MARKER:
+            if key not in _OURS:
                 change[key] = given.get(key, "")
         else:
             raise InvalidArgumentError(
@@ -170,6 +176,11 @@ def change_of(paths: Sequence[str], labels: Mapping[str, str]) -> LabelChange:
 def mapped_root(labels: Mapping[str, str]) -> tuple[int, int] | None:
     """Find the host's user and group that are root inside a user namespace.
 
+    With a target the labels are those of a pull, into which containerd copies the annotations of
+    the image. What cannot be meant there is its author's, and is passed over: an annotation must
+    not keep an image from being pulled, and nothing runs on the snapshot of an extraction. Without
+    a target they are the client's own, who wants a container to run on the snapshot.
+
     Args:
         labels: checked labels.
 
@@ -177,10 +188,18 @@ def mapped_root(labels: Mapping[str, str]) -> tuple[int, int] | None:
         User and group ID on the host, or None if the labels ask for no mapping.
 
     Raises:
-        InvalidArgumentError: a mapping cannot be read, only one of the two is there, or it does
-        not
-            map root.
+        InvalidArgumentError: there is no target, and a mapping cannot be read, only one of the two
+            is there, or it does not map root.
     """
+    try:
+        return _mapped_root(labels)
+    except InvalidArgumentError:
+        if TARGET in labels:
+            return None
+        raise
+
+
+def _mapped_root(labels: Mapping[str, str]) -> tuple[int, int] | None:
     uid, gid = labels.get(UID_MAPPING), labels.get(GID_MAPPING)
     if uid is None and gid is None:
         return None

@@ -9,7 +9,6 @@ from cvmfs_snapshotter.adapters.clock import SystemClock
 from cvmfs_snapshotter.adapters.companions import DiskCompanions
 from cvmfs_snapshotter.adapters.directories import DiskDirectories
 from cvmfs_snapshotter.adapters.layers.prober import WORKER_MODULE
-from cvmfs_snapshotter.adapters.layers.settings import SourceSettings
 from cvmfs_snapshotter.adapters.layers.sources import Sources
 from cvmfs_snapshotter.adapters.logs.events import LogEvents
 from cvmfs_snapshotter.adapters.logs.logger import Logger
@@ -21,6 +20,7 @@ from cvmfs_snapshotter.domain.usecases import upkeep
 from cvmfs_snapshotter.domain.usecases.context import Context
 from cvmfs_snapshotter.domain.usecases.snapshotter import LayerSnapshotter
 
+from .config import Config
 from .fanout import FanOut, WakeOnCommit
 from .measuring import Measurer
 from .rpc.server import THREADS
@@ -48,14 +48,12 @@ class Parts:
     probes: ProbePool
 
 
-def compose(
-    root: str, sources: tuple[SourceSettings, ...], store: SqliteStore, logger: Logger
-) -> Parts:
+def compose(root: str, config: Config, store: SqliteStore, logger: Logger) -> Parts:
     """Put a daemon together; nothing runs yet.
 
     Args:
         root: the state directory, which is ours.
-        sources: the configured sources.
+        config: the configuration.
         store: its records.
         logger: takes lines.
 
@@ -64,7 +62,7 @@ def compose(
     """
     clock = SystemClock()
     probes = ProbePool(worker_command(WORKER_MODULE), callers=WAITING_CALLS)
-    layers = Sources(sources, probes, clock, warn=logger.warning)
+    layers = Sources(config.sources, probes, clock, warn=logger.warning)
     # Whoever records a commit wakes the measurer, which needs the context to measure.
     measurer = Measurer(lambda limit: upkeep.measure_some(context, limit), logger)
     context = Context(
@@ -76,5 +74,6 @@ def compose(
         events=FanOut((LogEvents(logger), WakeOnCommit(measurer.wake))),
         patterns=Re2Patterns(),
         layout=Layout(root, kernel.overlay_options()),
+        staged=config.staged,
     )
     return Parts(LayerSnapshotter(context), context, measurer, layers, probes)

@@ -27,6 +27,7 @@ from .compose import Parts, compose
 from .config import Config
 from .endpoint import claim_address, plain_address, private_files
 from .errors import StartError
+from .locks import Lock
 from .root import claim_root, database_path, plain_root, reserve_path
 from .rpc.server import BindError, SnapshotServer
 from .warming import warm_up
@@ -59,14 +60,13 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
         raise StartError("the daemon must run as root: it makes device nodes and sets owners")
     root, address = plain_root(root), plain_address(address)
     with ExitStack() as held:
-        held.callback(claim_root(root, fresh=fresh).release)
-        held.callback(claim_address(address).release)
+        for lock in _claim(root, address, log, fresh=fresh):
+            held.callback(lock.release)
         wait_until_told = held.enter_context(_told_to_stop())
-        _require_kernel(root, log)
         store = held.enter_context(_open_store(root, log))
         with _expected("the state directory cannot be used"):
             DiskDirectories(root).prepare()
-            parts = compose(root, config.sources, store, log.logger)
+            parts = compose(root, config, store, log.logger)
             _tidy(parts, config)
         held.callback(parts.probes.close)
         server = SnapshotServer(parts.snapshotter, log.logger)
@@ -83,6 +83,18 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
         log.logger.info("stopping: calls in flight finish, nothing is deleted")
         _end_calls(server, parts, log)
     return 0
+
+
+def _claim(root: str, address: str, log: Log, *, fresh: bool) -> tuple[Lock, Lock]:
+    """Make state directory and socket ours; a daemon that is refused leaves nothing behind."""
+    with ExitStack() as undo:
+        of_root = claim_root(root, fresh=fresh)
+        undo.callback(of_root.abandon)
+        of_socket = claim_address(address)
+        undo.callback(of_socket.abandon)
+        _require_kernel(root, log)
+        undo.pop_all()
+    return of_root, of_socket
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from .links import NEW, replace_link
 from .measuring import measure
 from .medium import medium
 from .mending import appear_directory, is_directory
-from .modes import make_directory
+from .modes import make_directory, require_real
 from .removal import remove_tree
 from .syncing import sync_directory
 
@@ -56,11 +56,14 @@ class DiskDirectories:
         """Make what is missing below the root, and delete what a crash left half made.
 
         Raises:
-            ResourceExhaustedError: that failed.
+            ResourceExhaustedError: that failed, or something else than a directory is in the place
+                of one.
         """
         for directory in (self._root, self._snapshots, self._companions, self._links):
             with medium(directory, "made"):
                 directory.mkdir(_PRIVATE, parents=True, exist_ok=True)
+                if directory != self._root:
+                    require_real(directory)
                 directory.chmod(_PRIVATE)
         for directory in (self._snapshots, self._companions, self._links):
             with medium(directory, "cleared of what a crash left"):
@@ -79,6 +82,7 @@ class DiskDirectories:
         owner = self._owner_of(owner) if isinstance(owner, int) else owner
         path = self._directory(identifier)
         with medium(path, "made"), ExitStack() as undo:
+            require_real(self._snapshots, self._links)
             self._create(path, owner, undo)
             make_directory(path / "work", _WORK)
             undo.callback((path / "work").rmdir)
@@ -89,6 +93,7 @@ class DiskDirectories:
         """See ``Directories.create_empty``."""
         path = self._directory(identifier)
         with medium(path, "made"), ExitStack() as undo:
+            require_real(self._snapshots)
             self._create(path, (0, 0), undo)
             undo.pop_all()
 
@@ -102,6 +107,7 @@ class DiskDirectories:
     def _owner_of(self, identifier: int) -> tuple[int, int]:
         path = self._directory(identifier) / "fs"
         with medium(path, "read"):
+            require_real(self._snapshots)
             try:
                 about = path.lstat()
             except FileNotFoundError as error:
@@ -114,11 +120,18 @@ class DiskDirectories:
     def link_layer(self, identifier: int, path: str) -> None:
         """See ``Directories.link_layer``."""
         with medium(self._link(identifier), "made"):
+            require_real(self._links)
             replace_link(self._link(identifier), path)
 
     def link_files(self, identifier: int) -> None:
         """See ``Directories.link_files``."""
         self.link_layer(identifier, _files_from_link(identifier))
+
+    def is_linked(self, identifier: int, path: str | None = None) -> bool:
+        """See ``Directories.is_linked``."""
+        link, wanted = self._link(identifier), path or _files_from_link(identifier)
+        with medium(link, "read"):
+            return link.is_symlink() and str(link.readlink()) == wanted
 
     def has_files(self, identifier: int) -> bool:
         """See ``Directories.has_files``."""
@@ -172,12 +185,14 @@ class DiskDirectories:
         with medium(self._directory(identifier), "deleted"):
             remove_tree(self._snapshots, str(identifier))
         with medium(self._link(identifier), "deleted"):
+            require_real(self._links)
             self._link(identifier).unlink(missing_ok=True)
 
     def usage(self, identifier: int) -> Usage:
         """See ``Directories.usage``."""
         path = self._directory(identifier)
         with medium(path, "measured"):
+            require_real(self._snapshots)
             return measure(path, "fs")
 
     def present(self) -> Collection[int]:
@@ -185,6 +200,7 @@ class DiskDirectories:
         found: set[int] = set()
         for directory in (self._snapshots, self._links):
             with medium(directory, "read"):
+                require_real(directory)
                 names = [inside.name for inside in directory.iterdir()]
             found |= {int(name) for name in names if _is_identifier(name)}
         return found

@@ -18,11 +18,11 @@ from cvmfs_snapshotter.domain.events import (
 )
 from cvmfs_snapshotter.domain.layer import Hit, Layer, Miss, Reason
 
-from .hint import NO_DIGEST_HINT, Seldom
+from .hint import NO_DIGEST_HINT, NO_TARGET_HINT, Seldom
 from .logger import Logger
 
 HINT_SECONDS = 60.0
-"""The hint at the missing label comes at most this often."""
+"""Each hint at a missing label comes at most this often."""
 
 _SHOWN = 20
 
@@ -39,7 +39,10 @@ class LogEvents:
         """
         self._logger = logger
         self._monotonic = monotonic
-        self._hint = Seldom(HINT_SECONDS)
+        self._hints = {
+            Reason.NO_DIGEST: (Seldom(HINT_SECONDS), "layer digests are missing", NO_DIGEST_HINT),
+            Reason.NO_TARGET: (Seldom(HINT_SECONDS), "layers are not asked for", NO_TARGET_HINT),
+        }
         self._lost: set[str] = set()
 
     def record(self, event: Event) -> None:
@@ -110,8 +113,8 @@ class LogEvents:
             source=outcome.layer.source if isinstance(outcome, Hit) else outcome.source,
             duration_ms=round(event.seconds * 1000, 3),
         )
-        if isinstance(outcome, Miss) and outcome.reason is Reason.NO_DIGEST:
-            self._say_switch()
+        if isinstance(outcome, Miss) and outcome.reason in self._hints:
+            self._say_hint(outcome.reason)
 
     def _owners_lost(self, layer: Layer, owner: tuple[int, int]) -> None:
         # It says something about a whole source, so once for each is enough.
@@ -126,9 +129,10 @@ class LogEvents:
             owner=f"{owner[0]}:{owner[1]}",
         )
 
-    def _say_switch(self) -> None:
-        if self._hint.now(self._monotonic()):
-            self._logger.warning("layer digests are missing", hint=NO_DIGEST_HINT)
+    def _say_hint(self, reason: Reason) -> None:
+        seldom, message, hint = self._hints[reason]
+        if seldom.now(self._monotonic()):
+            self._logger.warning(message, hint=hint)
 
     def _orphans(self, doomed: tuple[int, ...], unknown: tuple[int, ...]) -> None:
         if doomed:

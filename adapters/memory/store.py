@@ -28,7 +28,7 @@ class _State:
     paths: dict[str, str] = attrs.field(factory=dict)
     companions: dict[str, Companion] = attrs.field(factory=dict)
     claimed: set[int] = attrs.field(factory=set)
-    strangers: set[int] = attrs.field(factory=set)
+    unknown: set[int] = attrs.field(factory=set)
     following: int = 1
 
     def get(self, name: str) -> Snapshot | None:
@@ -36,7 +36,7 @@ class _State:
 
     def find_remote(self, parent_identifier: int, target: str) -> Snapshot | None:
         wanted = (parent_identifier, target)
-        remote = (s for s in self.snapshots.values() if s.remote)
+        remote = (s for s in self.snapshots.values() if s.remote and not s.staged)
         return next((s for s in remote if (s.parent_identifier, s.target) == wanted), None)
 
     def chain(self, identifier: int) -> tuple[Snapshot, ...]:
@@ -70,14 +70,17 @@ class _State:
     def next_identifier(self) -> int:
         return self.following
 
+    def strangers(self) -> Sequence[int]:
+        return sorted(self.unknown)
+
     def unrecorded(self, identifiers: Sequence[int]) -> Sequence[int]:
-        recorded = {*self.snapshots, *self.buried, *self.strangers}
+        recorded = {*self.snapshots, *self.buried, *self.unknown}
         return [i for i in identifiers if i not in recorded]
 
     def highest_identifier(self) -> int:
         companions = (companion.number for companion in self.companions.values())
         return max(
-            (*self.snapshots, *self.buried, *self.strangers, *companions, *self.claimed), default=0
+            (*self.snapshots, *self.buried, *self.unknown, *companions, *self.claimed), default=0
         )
 
     def names_in(self, layer: Layer) -> Names | None:
@@ -87,7 +90,7 @@ class _State:
         return self.companions.get(fingerprint)
 
     def unrecorded_companions(self, numbers: Sequence[int]) -> Sequence[int]:
-        recorded = {c.number for c in self.companions.values()} | self.claimed | self.strangers
+        recorded = {c.number for c in self.companions.values()} | self.claimed | self.unknown
         return [number for number in numbers if number not in recorded]
 
     def add_companion(self, companion: Companion, fingerprint: str) -> None:
@@ -136,7 +139,8 @@ class _State:
 
     def _keep(self, snapshot: Snapshot) -> None:
         twin = self.find_remote(snapshot.parent_identifier, snapshot.target)
-        if snapshot.remote and twin is not None and twin.identifier != snapshot.identifier:
+        provided = snapshot.remote and not snapshot.staged
+        if provided and twin is not None and twin.identifier != snapshot.identifier:
             raise ValueError(f"parent and target of snapshot {snapshot.identifier} are taken")
         # The caller's own labels may change afterwards.
         kept = attrs.evolve(snapshot, labels=dict(snapshot.labels))
@@ -155,7 +159,7 @@ class _State:
         self.buried.update(identifiers)
 
     def add_strangers(self, identifiers: Sequence[int]) -> None:
-        self.strangers.update(identifiers)
+        self.unknown.update(identifiers)
 
     def forget_tombstones(self, identifiers: Sequence[int]) -> None:
         self.buried.difference_update(identifiers)

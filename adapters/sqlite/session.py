@@ -89,6 +89,10 @@ class SqliteRecords:
         following: int = self._run(statements.NEXT_IDENTIFIER).fetchone()[0]
         return following
 
+    def strangers(self) -> Sequence[int]:
+        """See ``Records.strangers``."""
+        return self._numbers(statements.STRANGERS_KNOWN)
+
     def unrecorded(self, identifiers: Sequence[int]) -> Sequence[int]:
         """See ``Records.unrecorded``."""
         return self._numbers(statements.UNRECORDED, identifiers=json.dumps(list(identifiers)))

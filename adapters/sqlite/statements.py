@@ -45,7 +45,12 @@ def _snapshots(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 GET = _text(_snapshots(_S.name == _p("name")))
 FIND_REMOTE = _text(
-    _snapshots(_S.parent_id == _p("parent_id"), _S.target == _p("target"), _S.local == _NONE)
+    _snapshots(
+        _S.parent_id == _p("parent_id"),
+        _S.target == _p("target"),
+        _S.local == _NONE,
+        _S.staged == _NONE,
+    )
 )
 
 
@@ -113,6 +118,7 @@ TOMBSTONES_AFTER = _text(
     .limit(_p("limit"))
     .offset(_NONE)
 )
+STRANGERS_KNOWN = _text(sa.select(STRANGERS.c.id).order_by(STRANGERS.c.id))
 _ASKED = sa.func.json_each(_p("identifiers")).table_valued("value")
 UNRECORDED = _text(
     sa.select(_ASKED.c.value).where(

@@ -39,7 +39,10 @@ class Records(Protocol):
         ...
 
     def find_remote(self, parent_identifier: int, target: str) -> Snapshot | None:
-        """Give the remote snapshot of that parent (0 for none) and target, or None."""
+        """Give the remote snapshot of that parent (0 for none) and target, or None.
+
+        Staged ones are left out.
+        """
         ...
 
     def chain(self, identifier: int) -> tuple[Snapshot, ...]:
@@ -73,6 +76,10 @@ class Records(Protocol):
 
     def next_identifier(self) -> int:
         """Give a number that was never given as an identifier, and none from it upwards was."""
+        ...
+
+    def strangers(self) -> Sequence[int]:
+        """Give every identifier that ``add_strangers`` was told of, in order."""
         ...
 
     def unrecorded(self, identifiers: Sequence[int]) -> Sequence[int]:

@@ -21,10 +21,12 @@ class Accepted:
     Attributes:
         hit: where it is.
         plan: the companion that it needs, empty for none; None if a snapshot of it is recorded.
+        staged: whether it gets its parent at Commit.
     """
 
     hit: Hit
     plan: Plan | None
+    staged: bool = False
 
 
 def decide(  # noqa: PLR0911 - whatever speaks against a hit ends it
@@ -47,21 +49,22 @@ def decide(  # noqa: PLR0911 - whatever speaks against a hit ends it
     if isinstance(asked, Miss):
         return asked
     target, digest = asked
-    wrong = contradiction(target, base.parent, None, labels)
+    staged = context.staged and comes_later(base, labels)
+    wrong = contradiction(target, base.parent, None, labels, staged=staged)
     if wrong:
         return Miss(Reason.WRONG_CHAIN, wrong)
     parent_identifier = base.parent.identifier if base.parent else 0
     provided = context.store.read(lambda r: r.find_remote(parent_identifier, str(target)))
-    if provided is not None and provided.layer is not None:
+    if provided is not None and provided.layer is not None and not staged:
         again = context.sources.look(provided.layer, until)
         return again if isinstance(again, Miss) else Accepted(again, None)
     found = context.sources.find(digest, until)
     if isinstance(found, Miss):
         return found
-    wrong = contradiction(target, base.parent, found.diff_id, labels)
+    wrong = contradiction(target, base.parent, found.diff_id, labels, staged=staged)
     if wrong:
         return Miss(Reason.WRONG_CHAIN, wrong, found.layer.source)
-    plan = translate(context, found, base.chain, until)
+    plan = translate(context, found, None if staged else base.chain, until)
     if isinstance(plan, Miss):
         return plan
     on_top = attrs.evolve(
@@ -74,7 +77,20 @@ def decide(  # noqa: PLR0911 - whatever speaks against a hit ends it
             "not fit",
             found.layer.source,
         )
-    return Accepted(found, plan)
+    return Accepted(found, plan, staged)
+
+
+def comes_later(base: Base, labels: Mapping[str, str]) -> bool:
+    """Tell whether a Prepare leaves the parent of its layer to Commit.
+
+    containerd from 2.2 on does so for every layer while it unpacks in parallel, which it does only
+    for a snapshotter that advertises ``rebase``; from 2.3 on the labels tell.
+
+    Args:
+        base: what the Prepare names.
+        labels: checked labels.
+    """
+    return base.parent is None and label_rules.PARENT_CHAIN_ID in labels
 
 
 def _longest(plan: Plan) -> Companion | None:
@@ -109,6 +125,8 @@ def contradiction(
     parent: Snapshot | None,
     published: Digest | None,
     labels: Mapping[str, str],
+    *,
+    staged: bool = False,
 ) -> str:
     """Find out whether what is known of a layer contradicts the chain ID that was asked for.
 
@@ -120,13 +138,18 @@ def contradiction(
         parent: what the layer would stand on.
         published: the diff ID that the publisher recorded, if known.
         labels: may name diff ID and parent chain ID, from containerd 2.3 on.
+        staged: the parent that the labels name comes at Commit.
 
     Returns:
         What does not fit, in words; empty if nothing contradicts.
     """
     below = parent.chain_id if parent else None
     claimed = labels.get(label_rules.PARENT_CHAIN_ID, "")
-    if claimed and (parent is None or (below is not None and claimed != str(below))):
+    if staged:
+        below = Digest.parse(claimed)
+        if below is None:
+            return f"the parent should be {claimed[:80]!r}, which is no chain ID"
+    elif claimed and (parent is None or (below is not None and claimed != str(below))):
         return f"the parent should be {claimed[:80]!r}, but is {str(below or 'nothing')!r}"
     named = labels.get(label_rules.DIFF_ID, "")
     if published is not None and named and named != str(published):

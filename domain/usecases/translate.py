@@ -13,13 +13,15 @@ _ROOT_OWNER = (0, 0)
 _MADE_MODE = 0o755
 
 
-def translate(context: Context, hit: Hit, chain: Sequence[Snapshot], until: float) -> Plan | Miss:
+def translate(
+    context: Context, hit: Hit, chain: Sequence[Snapshot] | None, until: float
+) -> Plan | Miss:
     """Plan the companion of a layer on top of a chain, by the policies of its source.
 
     Args:
         context: the ports.
         hit: the layer, found just now.
-        chain: what it would stand on, topmost first.
+        chain: what it would stand on, topmost first; None if that is not known yet.
         until: deadline for look-ups on the monotonic clock, seconds.
 
     Returns:
@@ -81,11 +83,18 @@ def _refused(context: Context, layer: Layer, names: Names, policy: Policy) -> Mi
 
 
 def _corrected(
-    context: Context, layer: Layer, names: Names, chain: Sequence[Snapshot], until: float
+    context: Context, layer: Layer, names: Names, chain: Sequence[Snapshot] | None, until: float
 ) -> Sequence[Directory] | Miss:
     policy = context.sources.policy(layer.source).implied_directories
     if not names.implied or policy is ImpliedDirectories.IGNORE:
         return ()
+    if chain is None:
+        return Miss(
+            Reason.IMPLIED_DIRECTORIES,
+            f"{len(names.implied)} directories had no entry in the layer's tar, "
+            f"{_shown(names.implied[0])} for one, and what lies below is not known before Commit",
+            layer.source,
+        )
     lowers = [s.layer or context.layout.files(s.identifier) for s in chain]
     # What the layer itself deletes further down says nothing about its own directories.
     asked = [path for path in names.implied if not names.hides_below(path)]

@@ -8,9 +8,10 @@ import attrs
 from cvmfs_snapshotter import __version__
 
 from .failing import PROGRAM
+from .reconcile import add_reconcile
 from .run import add_run
 
-COMMANDS = (add_run,)
+COMMANDS = (add_run, add_reconcile)
 """What adds each command to the parser, in the order in which help shows them.
 
 Each is in the module of its command. It gives its parser a default ``act``, which is called with

@@ -345,6 +345,7 @@ class StoreContract:
         asked = [600, 700, 800]
         assert [600] == list(store.read(lambda r: r.unrecorded(asked)))
         assert [600] == list(store.read(lambda r: r.unrecorded_companions(asked)))
+        assert [700, 800] == list(store.read(lambda r: r.strangers()))
         assert [] == list(store.read(lambda r: r.tombstones(0, 10)))
 
     def test_the_highest_identifier_of_any_record_is_known(self, store: Store) -> None:

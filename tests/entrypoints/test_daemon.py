@@ -379,7 +379,7 @@ def test_one_daemon_for_a_root(place: Place) -> None:
         f"the state directory {place.root} is in use by another daemon "
         f"(process {daemon.process.pid}): {place.root}/lock\n"
     ) == message
-    assert not second.exists()
+    assert not second.parent.exists()
     assert "a" == daemon.client.stat("a").name
 
 
@@ -395,6 +395,7 @@ def test_one_daemon_for_a_socket(place: Place) -> None:
         f"(process {daemon.process.pid}): {place.socket}.lock\n"
     ) == message
     assert before == place.socket.stat().st_ino
+    assert not (place.base / "second").exists()
     with closing(WireSnapshotter(place.socket)) as another:
         assert "a" == another.stat("a").name
 
@@ -441,6 +442,8 @@ def test_no_socket(place: Place, make: Callable[[Path], object]) -> None:
     before = place.socket.lstat()
 
     assert f"{place.socket} is not a socket; it is left alone" in place.refused()
+    assert not place.root.exists()
+    assert [place.socket] == list(place.socket.parent.iterdir())
     after = place.socket.lstat()
     assert (before.st_ino, before.st_mode, before.st_size) == (
         after.st_ino,
@@ -455,7 +458,8 @@ def test_writable_root(place: Place, mode: int) -> None:
     place.root.mkdir()
     place.root.chmod(mode)
 
-    assert f"everybody can write to the state directory {place.root}" in place.refused()
+    message = place.refused()
+    assert f"the state directory {place.root} cannot be relied on: everybody can" in message
     assert (mode, []) == (_mode(place.root), list(place.root.iterdir()))
 
 
@@ -465,7 +469,8 @@ def test_writable_socket_directory(place: Place) -> None:
     place.socket.parent.chmod(0o1777)
 
     message = place.refused()
-    assert f"everybody can write to the directory of the socket {place.socket.parent}" in message
+    assert f"the directory of the socket {place.socket.parent} cannot be relied on" in message
+    assert "everybody can write to it (mode 1777)" in message
     assert [] == list(place.socket.parent.iterdir())
 
 

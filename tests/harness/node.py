@@ -7,6 +7,7 @@ from pathlib import Path
 import attrs
 
 from tests.harness import mounts, parts, samples
+from tests.harness.configuration import Proxy, Pull
 from tests.harness.containerd import Containerd
 from tests.harness.ctr import CtrError
 from tests.harness.daemon import Daemon, Decision
@@ -96,6 +97,11 @@ def node(
     registry: Registry,
     published: Iterable[Layer] = (),
     policy: str = "",
+    *,
+    version: str = "1.6",
+    pull: Pull = Pull.LOCAL,
+    annotations: bool = True,
+    stats: int = 10,
 ) -> Iterator[Node]:
     """Give a running node, and end it with the block.
 
@@ -104,6 +110,10 @@ def node(
         registry: A running one that has the image for sandboxes.
         published: Layers that are on the tree from the beginning.
         policy: Further lines (TOML) of the source in the daemon's configuration.
+        version: Of containerd, as `script/parts` names it: "1.6", "1.7" or "2.1".
+        pull: How the CRI pulls; by the transfer service from 2.1 on.
+        annotations: Whether containerd says which layer it wants.
+        stats: Seconds between two looks of the CRI at the usage of snapshots.
     """
     directory = workspace.base / name
     repository = Repository.make(directory / "publisher")
@@ -114,12 +124,13 @@ def node(
         stack.callback(daemon.stop)
         daemon.start()
         containerd = Containerd.make(
-            parts.find(),
+            parts.find(version),
             directory / "containerd",
             workspace.cgroup.below(name),
             registry=registry.host,
             sandbox=registry.reference(samples.sandbox()),
-            proxy=daemon.socket,
+            proxy=Proxy(daemon.socket, daemon.root, pull, annotations=annotations),
+            stats=stats,
         )
         stack.callback(containerd.stop)
         containerd.start()

@@ -181,9 +181,24 @@ def test_bounded(written: Written) -> None:
     assert 5 * MAX_TEXT > len(written.text())
 
 
-def test_hint(written: Written) -> None:
-    """A missing digest label is explained at most once a minute."""
-    event = _miss(Reason.NO_DIGEST, source="")
+@pytest.mark.parametrize(
+    ("reason", "message", "words"),
+    [
+        (
+            Reason.NO_DIGEST,
+            "layer digests are missing",
+            ("disable_snapshot_annotations = false", "enable_remote_snapshot_annotations"),
+        ),
+        (
+            Reason.NO_TARGET,
+            "layers are not asked for",
+            ("ctr images pull of containerd 1.x", "enable_remote_snapshot_annotations"),
+        ),
+    ],
+)
+def test_hint(written: Written, reason: Reason, message: str, words: tuple[str, ...]) -> None:
+    """A missing label is explained at most once a minute."""
+    event = _miss(reason, source="")
     hints = []
     for seconds in (0.0, 0.0, 59.9, 0.2, 59.9, 0.2, 3600.0):
         written.moments.seconds += seconds
@@ -193,21 +208,40 @@ def test_hint(written: Written) -> None:
 
     assert [1, 0, 0, 1, 0, 1, 1] == hints
     hint = written.lines()[1]
-    assert ("warning", "layer digests are missing") == (hint["level"], hint["msg"])
-    assert "disable_snapshot_annotations = false" in hint["hint"]
-    assert "enable_remote_snapshot_annotations" in hint["hint"]
+    assert ("warning", message) == (hint["level"], hint["msg"])
+    assert all(each in hint["hint"] for each in words)
 
 
-def test_whole_hint(written: Written) -> None:
-    """The hint is short enough to be shown whole."""
-    written.events.record(_miss(Reason.NO_DIGEST))
+def test_each_hint_has_its_own_time(written: Written) -> None:
+    """A client that asks wrongly does not silence what is said to one that does not ask."""
+    for reason in (Reason.NO_DIGEST, Reason.NO_TARGET):
+        written.events.record(_miss(reason))
 
-    assert written.lines()[1]["hint"].endswith("never send it.")
+    assert [
+        "layer decision",
+        "layer digests are missing",
+        "layer decision",
+        "layers are not asked for",
+    ] == [line["msg"] for line in written.lines()]
+
+
+@pytest.mark.parametrize(
+    ("reason", "end"),
+    [
+        (Reason.NO_DIGEST, "never send it."),
+        (Reason.NO_TARGET, "an unpack_config of the snapshotter."),
+    ],
+)
+def test_whole_hint(written: Written, reason: Reason, end: str) -> None:
+    """A hint is short enough to be shown whole."""
+    written.events.record(_miss(reason))
+
+    assert written.lines()[1]["hint"].endswith(end)
 
 
 def test_no_hint_otherwise(written: Written) -> None:
     """Nothing is explained about other misses."""
-    for reason in set(Reason) - {Reason.HIT, Reason.NO_DIGEST}:
+    for reason in set(Reason) - {Reason.HIT, Reason.NO_DIGEST, Reason.NO_TARGET}:
         written.events.record(_miss(reason))
 
     assert {"layer decision"} == {line["msg"] for line in written.lines()}

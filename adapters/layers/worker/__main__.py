@@ -24,7 +24,7 @@ import resource
 import stat
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from typing import Any
 
@@ -33,7 +33,7 @@ from .identity import require_alive, require_repository
 from .ingest import Ingest
 from .metadata import diff_id
 from .misses import FAILED, MissError, miss_of
-from .opening import layer_directory, source_root
+from .opening import LayerDirectory, layer_directory, source_root
 from .scanning import MAX_DEPTH, Scan
 
 Report = Callable[[dict[str, object]], None]
@@ -48,7 +48,7 @@ def look(request: dict[str, Any], _: Report) -> dict[str, object]:
     path = source["root"]
     with source_root(path) as root:
         proven = _require_source(source, root)
-        with layer_directory(root, path, digits) as layer:
+        with _layer(source, root, digits) as layer:
             layer.list_first()
             # Once more for the files themselves: something else could be mounted further down.
             if source["repository"] is not None:
@@ -72,7 +72,7 @@ def check(request: dict[str, Any], report: Report) -> dict[str, object]:
                 if number not in roots:
                     roots[number] = opened.enter_context(source_root(source["root"]))
                     proven &= _require_source(source, roots[number])
-                with layer_directory(roots[number], source["root"], digits) as layer:
+                with _layer(source, roots[number], digits) as layer:
                     layer.list_first()
             except MissError as miss:
                 return {"proven": proven, "at": at, "reason": miss.reason, "detail": miss.detail}
@@ -85,7 +85,7 @@ def scan(request: dict[str, Any], report: Report) -> dict[str, object]:
     path = source["root"]
     with source_root(path) as root:
         _require_source(source, root)
-        with layer_directory(root, path, request["layer"]) as layer:
+        with _layer(source, root, request["layer"]) as layer:
             return Scan(report).run(layer.files, layer.path)
 
 
@@ -99,7 +99,7 @@ def below(request: dict[str, Any], _: Report) -> dict[str, object]:
                 continue
             source = request["sources"][lower[0]]
             root = opened.enter_context(source_root(source["root"]))
-            layer = opened.enter_context(layer_directory(root, source["root"], lower[1]))
+            layer = opened.enter_context(_layer(source, root, lower[1]))
             lowers.append(Published(layer.files))
         try:
             found = [
@@ -109,6 +109,13 @@ def below(request: dict[str, Any], _: Report) -> dict[str, object]:
         except OSError as error:
             raise miss_of(error, "a lower layer") from error
     return {"directories": found}
+
+
+def _layer(
+    source: dict[str, Any], root: int, digits: str
+) -> AbstractContextManager[LayerDirectory]:
+    # On CVMFS nobody writes but the publisher, whatever the modes are.
+    return layer_directory(root, source["root"], digits, protected=source["repository"] is None)
 
 
 def _require_source(source: dict[str, Any], root: int) -> bool:
