@@ -1,6 +1,6 @@
 """All that a pull needs on one machine: a tree with layers, our daemon, containerd."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -102,6 +102,7 @@ def node(
     pull: Pull = Pull.LOCAL,
     annotations: bool = True,
     stats: int = 10,
+    snippet: Callable[[Daemon], str] | None = None,
 ) -> Iterator[Node]:
     """Give a running node, and end it with the block.
 
@@ -114,6 +115,7 @@ def node(
         pull: How the CRI pulls; by the transfer service from 2.1 on.
         annotations: Whether containerd says which layer it wants.
         stats: Seconds between two looks of the CRI at the usage of snapshots.
+        snippet: What makes containerd use the daemon, instead of what follows from the rest.
     """
     directory = workspace.base / name
     repository = Repository.make(directory / "publisher")
@@ -130,6 +132,7 @@ def node(
             registry=registry.host,
             sandbox=registry.reference(samples.sandbox()),
             proxy=Proxy(daemon.socket, daemon.root, pull, annotations=annotations),
+            snippet=snippet(daemon) if snippet else None,
             stats=stats,
         )
         stack.callback(containerd.stop)
