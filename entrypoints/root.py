@@ -3,7 +3,7 @@
 import os
 
 from .errors import StartError
-from .folders import make_private, require_plain
+from .folders import make_private, remove_made, require_plain
 from .locks import Lock, take_lock
 
 DATABASE = "metadata.sqlite"
@@ -15,6 +15,11 @@ _GO_DATABASE = "snapshotter/metadata.db"
 def database_path(root: str) -> str:
     """Give the path of the records."""
     return f"{root}/{DATABASE}"
+
+
+def reserve_path(root: str) -> str:
+    """Give the directory of the space that is set aside for removing snapshots."""
+    return f"{root}/reserve"
 
 
 def plain_root(root: str) -> str:
@@ -43,24 +48,23 @@ def claim_root(root: str, *, fresh: bool) -> Lock:
         The lock.
 
     Raises:
-        StartError: it belongs to somebody else, another daemon works in it, or it holds the state
-            of the Go program.
+        StartError: it belongs to somebody else or everybody can write to it, another daemon works
+            in it, or it holds the state of the Go program. Nothing is left of what was made then.
     """
-    found = make_private(root, "the state directory")
-    if found.st_uid != os.geteuid():
-        raise StartError(f"the state directory {root} belongs to user {found.st_uid}, not to us")
+    made = make_private(root, "the state directory")
     try:
         os.chmod(root, 0o700)  # noqa: PTH101 - paths are texts here
     except OSError as error:
+        remove_made(made)
         raise StartError(
             f"cannot change the mode of the state directory {root}: {error.strerror}"
         ) from None
-    lock = take_lock(f"{root}/lock", f"the state directory {root}")
+    lock = take_lock(f"{root}/lock", f"the state directory {root}", made)
     try:
         if not fresh:
             _require_ours(root)
     except StartError:
-        lock.release()
+        lock.abandon()
         raise
     return lock
 

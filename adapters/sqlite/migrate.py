@@ -51,6 +51,21 @@ def prepare_database(path: Path) -> None:
             return
         backup = back_up(path, path.parent / "backups", found) if found is not None else None
         _migrate(path, "upgrade", REVISIONS[-1], backup, lock)
+        if found is None:
+            _sync_names(path, lock)
+
+
+def _sync_names(path: Path, directory: int) -> None:
+    """Make sure that a new database, and the directory it is in, are found after a power cut."""
+    try:
+        os.fsync(directory)
+        above = os.open(path.parent.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(above)
+        finally:
+            os.close(above)
+    except OSError as error:
+        raise DatabaseError(f"{path} could not be made durable: {error.strerror}") from error
 
 
 def downgrade(path: Path, revision: str) -> Path:

@@ -84,9 +84,23 @@ class SqliteRecords:
         """See ``Records.tombstones``."""
         return self._numbers(statements.TOMBSTONES_AFTER, after=after, limit=limit)
 
+    def strangers(self) -> Sequence[int]:
+        """See ``Records.strangers``."""
+        return self._numbers(statements.STRANGERS_KNOWN)
+
+    def next_identifier(self) -> int:
+        """See ``Records.next_identifier``."""
+        following: int = self._run(statements.NEXT_IDENTIFIER).fetchone()[0]
+        return following
+
     def unrecorded(self, identifiers: Sequence[int]) -> Sequence[int]:
         """See ``Records.unrecorded``."""
         return self._numbers(statements.UNRECORDED, identifiers=json.dumps(list(identifiers)))
+
+    def highest_identifier(self) -> int:
+        """See ``Records.highest_identifier``."""
+        highest: int = self._run(statements.HIGHEST_IDENTIFIER).fetchone()[0]
+        return highest
 
     def names_in(self, layer: Layer) -> Names | None:
         """See ``Records.names_in``."""
@@ -155,6 +169,8 @@ class SqliteTransaction(SqliteRecords):
         """See ``Transaction.add_strangers``."""
         rows = [{"id": identifier} for identifier in identifiers]
         self._connection.executemany(statements.ADD_STRANGER, rows)
+        # In one step: a migration refuses a counter that lies below a record.
+        self.raise_identifiers(max(identifiers, default=0) + 1)
 
     def forget_tombstones(self, identifiers: Sequence[int]) -> None:
         """See ``Transaction.forget_tombstones``."""
@@ -196,7 +212,7 @@ class SqliteTransaction(SqliteRecords):
 
     def take_identifiers(self, count: int) -> int:
         """Take that many identifiers; gives the first of them."""
-        first: int = self._run(statements.NEXT_IDENTIFIER).fetchone()[0]
+        first = self.next_identifier()
         self.raise_identifiers(first + count)
         return first
 

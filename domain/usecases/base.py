@@ -120,24 +120,6 @@ def require_reachable(context: Context, key: str, chain: Sequence[Snapshot], unt
         )
 
 
-def mend_links(context: Context, chain: Sequence[Snapshot]) -> None:
-    """Make the links of remote layers anew where a power cut has lost them.
-
-    The chain must be in use by a recorded snapshot, so that nobody removes it meanwhile.
-
-    Args:
-        context: the ports.
-        chain: what that snapshot stands on.
-
-    Raises:
-        ResourceExhaustedError: a link cannot be made.
-    """
-    for snapshot in chain:
-        path = context.sources.path(snapshot.layer) if snapshot.layer else None
-        if path is not None:
-            context.directories.link_layer(snapshot.identifier, path)
-
-
 def deadline(context: Context) -> float:
     """Give the moment by which one request is done with its look-ups, on the monotonic clock."""
     return context.clock.monotonic() + context.sources.patience

@@ -9,9 +9,14 @@ from cvmfs_snapshotter import __version__
 
 from .containerd_config import add_containerd_config
 from .failing import PROGRAM
+from .reconcile import add_reconcile
 from .run import add_run
 
-COMMANDS = (add_run, add_containerd_config)
+COMMANDS = (
+    add_run,
+    add_reconcile,
+    add_containerd_config,
+)
 """What adds each command to the parser, in the order in which help shows them.
 
 Each is in the module of its command. It gives its parser a default ``act``, which is called with

@@ -55,7 +55,7 @@ class Guard(grpc.ServerInterceptor):
         """Put the guard around the handler of a call; see ``grpc.ServerInterceptor``."""
         ended = self._streams.make_room()
         if ended:
-            self._logger.warning("streams that nobody read were ended", count=ended)
+            self.note_ended(ended)
         handler = continuation(handler_call_details)
         if handler is None or handler.request_deserializer is None:
             return handler
@@ -70,6 +70,10 @@ class Guard(grpc.ServerInterceptor):
                 self._single(method, handler.unary_unary), read, handler.response_serializer
             )
         return handler
+
+    def note_ended(self, count: int) -> None:
+        """Tell the operator that so many streams were ended."""
+        self._logger.warning("streams that nobody read were ended", count=count)
 
     def _single(
         self, method: str, behaviour: Callable[[Any, grpc.ServicerContext], Any]

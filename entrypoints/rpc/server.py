@@ -1,5 +1,6 @@
 """The gRPC server on a unix socket."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
@@ -41,7 +42,14 @@ class SnapshotServer:
             streams: watches the streams; with the usual limits if None.
         """
         self._calls = Calls()
-        guard = Guard(logger, self._calls, streams or Streams())
+        self._streams = streams or Streams()
+        guard = Guard(logger, self._calls, self._streams)
+        self._room_maker = threading.Thread(
+            target=self._streams.keep_making_room,
+            args=(guard.note_ended,),
+            name="streams",
+            daemon=True,
+        )
         self._server = grpc.server(
             ThreadPoolExecutor(THREADS, thread_name_prefix="rpc"),
             interceptors=[guard],
@@ -72,6 +80,7 @@ class SnapshotServer:
     def start(self) -> None:
         """Begin to answer; returns at once."""
         self._server.start()
+        self._room_maker.start()
 
     def stop(self, grace: float) -> bool:
         """Take no more calls, let those in flight finish, and remove the socket.
@@ -82,6 +91,7 @@ class SnapshotServer:
         Returns:
             Whether nothing is running any more.
         """
+        self._streams.close()
         self._server.stop(grace).wait(grace + _SECONDS)
         return self.wait_until_idle(_SECONDS)
 

@@ -87,6 +87,9 @@ class SnapshotsServicer(snapshots_pb2_grpc.SnapshotsServicer):
     ) -> Iterator[snapshots_pb2.ListSnapshotsResponse]:
         """See ``Snapshotter.list``."""
         for batch in self._snapshotter.list(tuple(request.filters)):
+            if not context.is_active():
+                # The client is gone; nobody would read what is still to come.
+                return
             yield from convert.pages(batch)
 
     def Usage(

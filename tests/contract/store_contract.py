@@ -342,8 +342,30 @@ class StoreContract:
         """They are no tombstones, and no snapshot's."""
         store.write(lambda t: t.add_strangers([700, 800, 700]))
 
-        assert [600] == list(store.read(lambda r: r.unrecorded([600, 700, 800])))
+        asked = [600, 700, 800]
+        assert [600] == list(store.read(lambda r: r.unrecorded(asked)))
+        assert [600] == list(store.read(lambda r: r.unrecorded_companions(asked)))
+        assert [700, 800] == list(store.read(lambda r: r.strangers()))
         assert [] == list(store.read(lambda r: r.tombstones(0, 10)))
+
+    def test_the_highest_identifier_of_any_record_is_known(self, store: Store) -> None:
+        """Whatever kind of record has it."""
+
+        def highest() -> int:
+            return store.read(lambda r: r.highest_identifier())
+
+        assert 0 == highest()
+        snapshot = add(store, local("x"))
+        assert snapshot.identifier == highest()
+        buried = add(store, local("y"))
+        store.write(lambda t: t.bury(buried.identifier))
+        assert buried.identifier == highest()
+        store.write(lambda t: t.add_companion(Companion(500, above=True, below=False), "print"))
+        assert 500 == highest()
+        store.write(lambda t: t.claim_unused_companions(1))
+        assert 500 == highest()
+        store.write(lambda t: t.add_strangers([600]))
+        assert 600 == highest()
 
     def test_usage_is_recorded_for_committed_snapshots(self, store: Store) -> None:
         """Only committed ones without usage wait; measuring one that is gone is no error."""

@@ -35,6 +35,11 @@ class Pulled:
     downloaded: list[int]
 
     @property
+    def reasons(self) -> list[str]:
+        """For each layer why it is a hit or a miss, or "" where containerd did not ask."""
+        return [each.reason if each else "" for each in self.decisions]
+
+    @property
     def outcomes(self) -> list[str]:
         """For each layer "hit", "miss", or "" where containerd did not ask."""
         return [each.outcome if each else "" for each in self.decisions]
@@ -78,10 +83,25 @@ class Node:
 
     def pull(self, image: Image) -> Pulled:
         """Pull an image through the CRI and tell what was decided and downloaded."""
+        return self._watch(image, self.containerd.cri.pull)
+
+    def pull_with_ctr(self, image: Image, *more: str, namespace: str = "default") -> Pulled:
+        """Pull an image with `ctr images pull` and tell the same.
+
+        Args:
+            more: Further arguments of it.
+
+        Raises:
+            CtrError: The image could not be pulled.
+        """
+        ctr, snapshotter = self.containerd.ctr(namespace), self.containerd.snapshotter
+        return self._watch(image, lambda reference: ctr.pull(reference, snapshotter, *more))
+
+    def _watch(self, image: Image, pull: Callable[[str], object]) -> Pulled:
         self.registry.reset()
         before = len(self.daemon.decisions())
         reference = self.registry.reference(image)
-        self.containerd.cri.pull(reference)
+        pull(reference)
         sent = self.registry.downloaded()
         return Pulled(
             reference,
