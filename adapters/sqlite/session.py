@@ -8,8 +8,8 @@ from cvmfs_snapshotter.domain.companions import Companion, Names
 from cvmfs_snapshotter.domain.errors import AlreadyExistsError
 from cvmfs_snapshotter.domain.filters import Pins
 from cvmfs_snapshotter.domain.layer import Digest, Layer
-from cvmfs_snapshotter.domain.ports.store import Position
-from cvmfs_snapshotter.domain.snapshot import Snapshot, Usage
+from cvmfs_snapshotter.domain.ports.store import Census, Position
+from cvmfs_snapshotter.domain.snapshot import Kind, Snapshot, Usage
 
 from . import statements
 from .rows import names_of, row_of, snapshot_of, text_of
@@ -75,6 +75,12 @@ class SqliteRecords:
         key = (local, "parent_id" in wanted, "target" in wanted, "name" in wanted)
         rows = self._run(statements.PAGES[key], after=after, limit=limit, **wanted)
         return [snapshot_of(row) for row in rows]
+
+    def census(self) -> Census:
+        """See ``Records.census``."""
+        rows = self._run(statements.CENSUS).fetchall()
+        (tombstones,) = self._run(statements.TOMBSTONES_COUNTED).fetchone()
+        return Census({(Kind(kind), source): count for kind, source, count in rows}, tombstones)
 
     def unmeasured(self, limit: int) -> Sequence[int]:
         """See ``Records.unmeasured``."""

@@ -16,6 +16,7 @@ from cvmfs_snapshotter.domain.labels import LAYER_DIGEST, TARGET
 from cvmfs_snapshotter.domain.mounts import Mount
 from cvmfs_snapshotter.domain.usecases.snapshotter import LayerSnapshotter
 from cvmfs_snapshotter.entrypoints.compose import Parts, compose
+from cvmfs_snapshotter.entrypoints.config import Config
 from tests.contract.conftest import new_database
 from tests.hostile.outside import Outside
 
@@ -102,7 +103,7 @@ def node(tmp_path: Path, new_database: Callable[[Path], Path]) -> Iterator[Node]
     DiskDirectories(str(root)).prepare()
     store = open_store(new_database(root))
     settings = SourceSettings(name="tests", kind="directory", repository="", path=str(source))
-    parts = compose(str(root), (settings,), store, structlog.get_logger())
+    parts = compose(str(root), Config((settings,)), store, structlog.get_logger())
     yield Node(root, source, outside, parts)
     parts.probes.close()
     store.close()
