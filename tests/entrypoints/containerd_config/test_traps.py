@@ -474,6 +474,16 @@ def test_capabilities_that_do_no_harm(line: str) -> None:
     assert [] == names(judge(text, "1.7"))
 
 
+def test_runtimes_are_judged_only_where_one_of_both_is_ours() -> None:
+    """Two snapshotters of others beside one another are none of our business."""
+    text = node("2.1").replace(
+        'snapshotter = "cvmfs-snapshotter"\n', 'snapshotter = "overlayfs"\n'
+    )
+    kata = f'[{RUNTIME}.containerd.runtimes.kata]\nsnapshotter = "devmapper"\n'
+
+    assert ["cri-snapshotter"] == names(judge(text + kata, "2.1"))
+
+
 def test_rebase_belongs_to_staged_layers() -> None:
     """2.4 can take staged layers; whoever tries that is told what the finding is about."""
     text = node("2.4").replace(PROXY, f'{PROXY}  capabilities = ["rebase"]\n')
@@ -624,8 +634,8 @@ def test_every_finding_is_documented() -> None:
     named = {name for row in table.splitlines() for name in row.split("|")[1:2]}
     documented = set(re.findall(r"`([a-z-]+)`", " ".join(named)))
 
-    # These two have tests of their own.
-    found = {"proxy-missing", "import-newer-than-root"}
+    # These have tests of their own.
+    found = {"proxy-missing", "import-newer-than-root", "import-pattern"}
     for trap in TRAPS.values():
         found.update(trap.found)
     assert found == documented
