@@ -111,18 +111,31 @@ class DiskCompanions:
             raise ResourceExhaustedError(
                 f"companion {companion.number} cannot be looked at: {error.strerror}"
             ) from error
-        sides = [side for side in ("above", "below") if getattr(companion, side)]
-        if not all((self._companions / str(companion.number) / side).is_dir() for side in sides):
+        if not self._has_directories(companion):
             return False
-        for side in sides:
+        for side in _sides(companion):
             self._mend_link(companion.number, side)
         return True
 
-    def _mend_link(self, number: int, side: str) -> None:
-        link = self._links / f"{number}{side[0]}"
+    def whole(self, companion: Companion) -> bool:
+        """See ``Companions.whole``."""
+        return self._has_directories(companion) and all(
+            self._leads_there(companion.number, side) for side in _sides(companion)
+        )
+
+    def _has_directories(self, companion: Companion) -> bool:
+        own = self._companions / str(companion.number)
+        return all((own / side).is_dir() for side in _sides(companion))
+
+    def _leads_there(self, number: int, side: str) -> bool:
         with contextlib.suppress(OSError):
-            if str(link.readlink()) == _target(number, side):
-                return
+            return str((self._links / f"{number}{side[0]}").readlink()) == _target(number, side)
+        return False
+
+    def _mend_link(self, number: int, side: str) -> None:
+        if self._leads_there(number, side):
+            return
+        link = self._links / f"{number}{side[0]}"
         temporary = self._links / f"{_TEMPORARY}{secrets.token_hex(8)}"
         try:
             temporary.symlink_to(_target(number, side))
@@ -154,13 +167,20 @@ class DiskCompanions:
 
     def present(self) -> Collection[int]:
         """See ``Companions.present``."""
-        numbers = {
-            int(entry.name.removeprefix(_TEMPORARY))
-            for entry in self._companions.iterdir()
-            if entry.name.removeprefix(_TEMPORARY).isdecimal()
-        }
-        links = (_LINK.fullmatch(entry.name) for entry in self._links.iterdir())
+        try:
+            inside = [entry.name for entry in self._companions.iterdir()]
+            links = [_LINK.fullmatch(entry.name) for entry in self._links.iterdir()]
+        except OSError as error:
+            raise ResourceExhaustedError(
+                f"companions in {self._companions} cannot be read: {error.strerror}"
+            ) from error
+        names = (name.removeprefix(_TEMPORARY) for name in inside)
+        numbers = {int(name) for name in names if name.isdecimal()}
         return numbers | {int(link[1]) for link in links if link}
+
+
+def _sides(companion: Companion) -> list[str]:
+    return [side for side in ("above", "below") if getattr(companion, side)]
 
 
 def _target(number: int, side: str) -> str:

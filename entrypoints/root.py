@@ -17,6 +17,11 @@ def database_path(root: str) -> str:
     return f"{root}/{DATABASE}"
 
 
+def reserve_path(root: str) -> str:
+    """Give the directory of the space that is set aside for removing snapshots."""
+    return f"{root}/reserve"
+
+
 def plain_root(root: str) -> str:
     """Check the path of the state directory, which stands in mount options.
 

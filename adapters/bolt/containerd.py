@@ -6,10 +6,14 @@ have, and those are the ones that matter here. The buckets are those of containe
 ``v1/<namespace>/snapshots/<snapshotter>/<key>`` and ``v1/<namespace>/images/<name>/target``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
-import attrs
+from cvmfs_snapshotter.domain.containerd import (
+    ContainerdRecords,
+    KnownContainer,
+    KnownSnapshot,
+)
 
 from .reader import BoltError, Bucket, open_bolt
 
@@ -25,53 +29,6 @@ _DEEPEST = 3
 
 class ContainerdError(Exception):
     """containerd's database cannot be read; the message says why and what to do."""
-
-
-@attrs.frozen
-class KnownSnapshot:
-    """A snapshot as containerd has recorded it.
-
-    Attributes:
-        namespace: containerd's namespace.
-        key: how its clients call it.
-        name: how it calls it when it talks to the snapshotter.
-        parent: key of its parent; empty for none.
-    """
-
-    namespace: str
-    key: str
-    name: str
-    parent: str
-
-
-@attrs.frozen
-class KnownContainer:
-    """A container that stands on a snapshot.
-
-    Attributes:
-        namespace: containerd's namespace.
-        identifier: of the container.
-        key: of its snapshot.
-    """
-
-    namespace: str
-    identifier: str
-    key: str
-
-
-@attrs.frozen
-class ContainerdRecords:
-    """What containerd knows of one snapshotter.
-
-    Attributes:
-        snapshots: every snapshot.
-        containers: every container that uses one of them.
-        images: by namespace and key of the topmost snapshot of an image, the image's names.
-    """
-
-    snapshots: tuple[KnownSnapshot, ...]
-    containers: tuple[KnownContainer, ...]
-    images: Mapping[tuple[str, str], tuple[str, ...]]
 
 
 def read_records(root: Path, snapshotter: str) -> ContainerdRecords:

@@ -127,6 +127,12 @@ class DiskDirectories:
         """See ``Directories.link_files``."""
         self.link_layer(identifier, _files_from_link(identifier))
 
+    def is_linked(self, identifier: int, path: str | None = None) -> bool:
+        """See ``Directories.is_linked``."""
+        link, wanted = self._link(identifier), path or _files_from_link(identifier)
+        with medium(link, "read"):
+            return link.is_symlink() and str(link.readlink()) == wanted
+
     def has_files(self, identifier: int) -> bool:
         """See ``Directories.has_files``."""
         path = self._directory(identifier) / "fs"

@@ -12,8 +12,9 @@ _MEDIUM = {
     sqlite3.SQLITE_IOERR: "the disk reports an error",
     sqlite3.SQLITE_NOMEM: "there is no memory left",
     sqlite3.SQLITE_CANTOPEN: "one of its files cannot be opened",
+    sqlite3.SQLITE_PERM: "access to one of its files is denied",
 }
-_LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
@@ -37,6 +38,19 @@ def primary_code(error: BaseException) -> int:
 def is_locked(error: sqlite3.Error) -> bool:
     """Tell whether somebody else holds the database."""
     return primary_code(error) in _LOCKED
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Tell whether a transaction found no room on the disk."""
+    return error is not None and primary_code(error) == sqlite3.SQLITE_FULL
+
+
+def must_reopen(error: BaseException | None) -> bool:
+    """Tell whether a connection may have been opened when its files could only be read.
+
+    SQLite opens a file for reading where it cannot be written, and stays with that.
+    """
+    return error is not None and primary_code(error) == sqlite3.SQLITE_READONLY
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from cvmfs_snapshotter.domain.companions import Directory, Names
 from cvmfs_snapshotter.domain.layer import Digest, Hit, Layer, Miss, Reason
 from cvmfs_snapshotter.domain.policy import Policy
 from cvmfs_snapshotter.domain.ports.layers import LayerSources
+from cvmfs_snapshotter.domain.ports.trials import Trials
 
 ONE, TWO = "one", "two"
 """The two sources of each world, in this order."""
@@ -36,12 +37,21 @@ class World(Protocol):
         """The implementation that sees them."""
         ...
 
+    @property
+    def trials(self) -> Trials:
+        """What asks the same sources for trials."""
+        ...
+
     def publish(self, source: str, digest: Digest, diff_id: Digest | None = None) -> Layer:
         """Publish a layer whose names say ``WITH_WHITEOUT``."""
         ...
 
     def unmount(self, source: str) -> None:
         """Let nothing be mounted where a source should be."""
+        ...
+
+    def mount(self, source: str) -> None:
+        """Mount a source again."""
         ...
 
     def path(self, source: str, digest: Digest) -> str:
@@ -244,6 +254,28 @@ class LayersContract:
         """A layer's path is the one at which containerd mounts it, whether or not it is there."""
         assert world.path(TWO, A) == world.sources.path(Layer(TWO, A))
         assert world.sources.path(Layer("gone", A)) is None
+
+    def test_identify(self, world: World) -> None:
+        """A source says who it is, or what is wrong with its root."""
+        world.unmount(TWO)
+        until = soon(world.sources)
+        unmounted = world.trials.identify(TWO, until)
+        unknown = world.trials.identify("gone", until)
+
+        assert world.trials.identify(ONE, until) is None
+        assert unmounted is not None
+        assert unknown is not None
+        assert (Reason.NOT_MOUNTED, TWO) == (unmounted.reason, unmounted.source)
+        assert Reason.NO_SOURCE is unknown.reason
+
+    def test_trial_look_up(self, world: World) -> None:
+        """A look-up for a trial says what any other says."""
+        layer = world.publish(ONE, A)
+        absent = world.trials.look(Layer(ONE, B), soon(world.sources))
+
+        assert Hit(layer, None) == world.trials.look(layer, soon(world.sources))
+        assert isinstance(absent, Miss)
+        assert Reason.ABSENT is absent.reason
 
     def test_patience(self, world: World) -> None:
         """There is a bound to what one request spends on look-ups."""
