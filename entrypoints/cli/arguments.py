@@ -7,11 +7,12 @@ import attrs
 
 from cvmfs_snapshotter import __version__
 
+from .db import add_db
 from .failing import PROGRAM
 from .reconcile import add_reconcile
 from .run import add_run
 
-COMMANDS = (add_run, add_reconcile)
+COMMANDS = (add_run, add_reconcile, add_db)
 """What adds each command to the parser, in the order in which help shows them.
 
 Each is in the module of its command. It gives its parser a default ``act``, which is called with
