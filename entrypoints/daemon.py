@@ -29,7 +29,7 @@ from .endpoint import claim_address, plain_address, private_files
 from .errors import StartError
 from .locks import Lock
 from .overview import Overseer
-from .root import claim_root, database_path, plain_root, reserve_path
+from .root import claim_root, database_path, plain_root, require_own_files, reserve_path
 from .rpc.admin import AdminServicer
 from .rpc.health import HealthServicer
 from .rpc.server import BindError, Service, SnapshotServer
@@ -156,6 +156,7 @@ def _require_kernel(root: str, log: Log) -> None:
 @contextmanager
 def _open_store(root: str, log: Log) -> Iterator[SqliteStore]:
     path, reserve = Path(database_path(root)), Reserve(Path(reserve_path(root)))
+    require_own_files(root)
     try:
         prepare_database(path)
         store = open_store(path, reserve)

@@ -8,6 +8,7 @@ import attrs
 from cvmfs_snapshotter import __version__
 
 from .containerd_config import add_containerd_config
+from .db import add_db
 from .failing import PROGRAM
 from .reconcile import add_reconcile
 from .release import add_release
@@ -20,6 +21,7 @@ COMMANDS = (
     add_release,
     add_reconcile,
     add_containerd_config,
+    add_db,
 )
 """What adds each command to the parser, in the order in which help shows them.
 
