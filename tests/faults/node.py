@@ -26,6 +26,9 @@ SLACK = 5.0
 OPENED = "circuit opened: the source is not asked until a trial succeeds"
 """What the daemon logs once."""
 
+CLOSED = "circuit closed: the source is asked again"
+"""What it logs then."""
+
 _numbers = itertools.count(1)
 
 
