@@ -6,9 +6,9 @@ from typing import TypeVar
 
 from cvmfs_snapshotter.domain.ports.store import Records, Transaction
 
-from .connections import connect, driver_of, pool_for
+from .connections import Readers, connect
 from .identifiers import Identifiers
-from .session import SqliteRecords
+from .memory import Memory, Reading
 from .trouble import translated
 from .writer import Writer
 
@@ -18,30 +18,37 @@ T = TypeVar("T")
 class SqliteStore:
     """Implements ``Store`` on a database that has the newest schema."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, shared: bool = False) -> None:
         """Open the database.
 
         Args:
             path: of the file; ``migrate.prepare_database`` has made or checked it.
+            shared: another process may write to it, so that nothing may be remembered.
 
         Raises:
             ResourceExhaustedError: it cannot be opened.
         """
-        self._pool = pool_for(path)
+        self._readers = Readers(path)
+        self._memory = Memory(0) if shared else Memory()
         with translated():
-            self._writer = Writer(lambda: connect(path))
+            self._writer = Writer(lambda: connect(path), self._memory.changing)
         self._identifiers = Identifiers(self._writer)
 
     def read(self, operation: Callable[[Records], T]) -> T:
         """See ``Store.read``."""
+        remembered = self._memory.answer(operation)
+        if remembered is not None:
+            return remembered[0]
+        moment = self._memory.now()
         with translated():
-            pooled = self._pool.connect()
+            connection = self._readers.take()
             try:
-                connection = driver_of(pooled)
-                connection.execute("BEGIN")
-                return operation(SqliteRecords(connection))
+                records = Reading(connection)
+                result = operation(records)
             finally:
-                pooled.close()
+                self._readers.give_back(connection)
+        self._memory.keep(moment, records.noted)
+        return result
 
     def write(self, operation: Callable[[Transaction], T]) -> T:
         """See ``Store.write``."""
@@ -57,10 +64,10 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close all connections; nobody may be using the store any more."""
-        self._pool.dispose()
+        self._readers.close()
         self._writer.close()
 
 
-def open_store(path: Path) -> SqliteStore:
+def open_store(path: Path, *, shared: bool = False) -> SqliteStore:
     """Open the store in a database of the newest schema; see ``SqliteStore``."""
-    return SqliteStore(path)
+    return SqliteStore(path, shared=shared)
