@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -132,12 +133,13 @@ def opened(place: Place, steps: Steps | None = None) -> Iterator[Core]:
             mock.patch.object(composition, "ProbePool", return_value=DirectProber())
         )
         os.makedirs(place.root, mode=0o700, exist_ok=True)  # noqa: PTH103 - as the daemon does
-        store = daemon._open_store(str(place.root))
-        held.callback(store.close)
-        DiskDirectories(str(place.root)).prepare()
         errors: list[str] = []
-        parts = compose(str(place.root), (place.source,), store, _logger(errors))
-        daemon._tidy(parts, Config((place.source,)))
+        logger, config = _logger(errors), Config((place.source,))
+        log: Any = SimpleNamespace(logger=logger)
+        store = held.enter_context(daemon._open_store(str(place.root), log))
+        DiskDirectories(str(place.root)).prepare()
+        parts = compose(str(place.root), config, store, logger)
+        daemon._tidy(parts, config)
         yield Core(parts.context, parts.snapshotter, errors)
 
 

@@ -18,6 +18,7 @@ from cvmfs_snapshotter.adapters.layers.prober import WORKER_MODULE
 from cvmfs_snapshotter.adapters.layers.settings import SourceSettings
 from cvmfs_snapshotter.adapters.memory import MemoryEvents
 from cvmfs_snapshotter.adapters.probes import ProbePool, worker_command
+from cvmfs_snapshotter.domain import layer as domain
 from cvmfs_snapshotter.domain.circuit import FAILURES, State
 from cvmfs_snapshotter.domain.errors import AlreadyExistsError
 from cvmfs_snapshotter.domain.events import CircuitClosed, CircuitOpened
@@ -54,7 +55,9 @@ class Stand:
         """Look a layer up, and give the reason of the outcome."""
         digest = Digest(layer.hexadecimal)
         until = time.monotonic() + self.tended.sources.patience
-        outcome = self.tended.sources.find(digest, until)
+        outcome = self.tended.sources.look(
+            domain.Layer(self.tended.sources.names[0], digest), until
+        )
         return Reason.HIT if isinstance(outcome, Hit) else outcome.reason
 
     @property
