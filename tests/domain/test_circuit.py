@@ -73,7 +73,7 @@ def test_what_counts_against_a_source(reason: Reason, operation: Operation) -> N
     )
 
 
-@pytest.mark.parametrize("reason", [r for r in Reason if r.healthy])
+@pytest.mark.parametrize("reason", [*(r for r in Reason if r.healthy), Reason.UNPROTECTED])
 def test_what_counts_for_a_source(reason: Reason) -> None:
     """A missing layer, or one that is refused for what it is, says nothing against its source."""
     assert cause_of(Miss(reason, "x")) is None

@@ -235,11 +235,11 @@ def test_a_source_that_is_a_link(node: Node) -> None:
     with pytest.raises(UnavailableError, match="not published"):
         node.snapshotter.prepare("container", parent, {})
     node.source.unlink()
+    node.source.symlink_to(first)
+    node.snapshotter.prepare("container", parent, {})
+    node.source.unlink()
     node.source.symlink_to("nowhere")
     assert "hit" != node.pull(number=2)
     with pytest.raises(UnavailableError, match="not-mounted"):
-        node.snapshotter.prepare("container", parent, {})
-    node.source.unlink()
-    node.source.symlink_to(first)
-    node.snapshotter.prepare("container", parent, {})
+        node.snapshotter.prepare("another", parent, {})
     remove_tree(node.source.parent, "second")
