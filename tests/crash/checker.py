@@ -99,7 +99,7 @@ def check_start(core: Core, place: Place, companions: Mapping[int, Tree]) -> Sta
     assert [] == core.errors
     assert _private_names(place) == {".": []}
     state = state_of(core, place)
-    _check_companions(core, place, companions)
+    check_companions(core, place, companions)
     return state
 
 
@@ -113,7 +113,14 @@ def _private_names(place: Place) -> dict[str, list[str]]:
     return found
 
 
-def _check_companions(core: Core, place: Place, expected: Mapping[int, Tree]) -> None:
+def check_companions(core: Core, place: Place, expected: Mapping[int, Tree]) -> None:
+    """Check that every companion in use is whole.
+
+    Args:
+        core: whose snapshots.
+        place: where.
+        expected: by number of a layer, what its companion looks like.
+    """
     for record in core.records():
         if record.layer is None:
             continue
@@ -162,7 +169,7 @@ def check_service(core: Core, place: Place, state: State) -> None:
     measured = core.records()
     assert all(r.usage is not None for r in measured if r.kind is Kind.COMMITTED)
     assert state == state_of(core, place)
-    _check_nothing_else(core, place, measured)
+    check_nothing_else(core, place, measured)
     highest = core.context.store.read(lambda r: r.highest_identifier())
     assert highest < core.context.store.new_identifier()
 
@@ -178,8 +185,8 @@ def _check_mounts(mounts: Sequence[Mount]) -> None:
                 assert all(Path(path).is_dir() for path in value.split(":"))
 
 
-def _check_nothing_else(core: Core, place: Place, records: Sequence[Snapshot]) -> None:
-    """Check that only what the records name is on disk."""
+def check_nothing_else(core: Core, place: Place, records: Sequence[Snapshot]) -> None:
+    """Check that only what the records name is on disk, after a Cleanup."""
     own = {
         r.identifier
         for r in records
