@@ -2,6 +2,7 @@
 
 import attrs
 
+from .circuit import Cause
 from .layer import Hit, Layer, Miss, Trouble
 
 
@@ -77,17 +78,41 @@ class DirectoryKept:
 
 
 @attrs.frozen
+class DirectoryMade:
+    """The own directory of a recorded snapshot was missing and has been made again, empty.
+
+    Attributes:
+        identifier: of the snapshot.
+    """
+
+    identifier: int
+
+
+@attrs.frozen
 class OrphansFound:
     """Directories without a record were found at start.
 
     Attributes:
-        doomed: left behind by a crash; the next Cleanup deletes them.
-        unknown: identifiers that these records never gave, so that the database is older than the
-            directories; they are left alone.
+        doomed: empty, left behind by a crash; the next Cleanup deletes them.
+        unknown: of these the records know nothing, although a crash cannot have left them: the
+            database is older than they are. They are left alone.
     """
 
     doomed: tuple[int, ...]
     unknown: tuple[int, ...]
+
+
+@attrs.frozen
+class UpkeepPutOff:
+    """Something that is done at start could not be, and the next start does it again.
+
+    Attributes:
+        what: was to be done.
+        cause: in words.
+    """
+
+    what: str
+    cause: str
 
 
 @attrs.frozen
@@ -107,12 +132,52 @@ class SourceMoved:
     links: int
 
 
+@attrs.frozen
+class CircuitOpened:
+    """From now on a source is not asked.
+
+    Attributes:
+        source: its name.
+        cause: of the failure that opened its circuit.
+        failures: in a row, up to it.
+        next_try: seconds until it is tried for the first time.
+    """
+
+    source: str
+    cause: Cause
+    failures: int
+    next_try: float
+
+
+@attrs.frozen
+class CircuitClosed:
+    """A source is asked again.
+
+    Attributes:
+        source: its name.
+        cause: the last that was wrong with it.
+        seconds: how long its circuit was open.
+        tries: how often it was tried.
+        suspects: how many layers are taken to be at fault themselves; 0 if the source was.
+    """
+
+    source: str
+    cause: Cause
+    seconds: float
+    tries: int
+    suspects: int
+
+
 Event = (
     LayerDecided
     | LayerUnreachable
     | SnapshotCommitted
     | OwnersLost
     | DirectoryKept
+    | DirectoryMade
     | OrphansFound
+    | UpkeepPutOff
     | SourceMoved
+    | CircuitOpened
+    | CircuitClosed
 )

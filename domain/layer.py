@@ -80,6 +80,8 @@ class Reason(Enum):
     FAILED = "failed"
     SLOW = "slow"
     BUSY = "busy"
+    CIRCUIT = "circuit"
+    UNPROTECTED = "unprotected"
     BAD_METADATA = "bad-metadata"
     WRONG_CHAIN = "wrong-chain"
     UNUSABLE_NAME = "unusable-name"
@@ -107,6 +109,8 @@ _UNHEALTHY = frozenset(
         Reason.FAILED,
         Reason.SLOW,
         Reason.BUSY,
+        Reason.CIRCUIT,
+        Reason.UNPROTECTED,
     }
 )
 

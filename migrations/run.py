@@ -11,6 +11,10 @@ from alembic.config import Config
 SCRIPTS = resources.files(__package__)
 
 
+_USERS = (("snapshots", "id"), ("tombstones", "id"), ("strangers", "id"), ("companions", "number"))
+"""Tables and their columns that hold identifiers."""
+
+
 def configuration(scripts: str = str(SCRIPTS)) -> Config:
     """Make Alembic's configuration; no file is needed.
 
@@ -92,8 +96,8 @@ def _require_new_identifiers(connection: sa.Connection, given_before: int) -> No
     """Refuse a revision that lost count: a snapshot would get the directory of another one."""
     tables = sa.inspect(connection)
     used = [
-        connection.exec_driver_sql(f"SELECT max(id) FROM {table}").scalar() or 0  # noqa: S608
-        for table in ("snapshots", "tombstones")
+        connection.exec_driver_sql(f"SELECT max({column}) FROM {table}").scalar() or 0  # noqa: S608
+        for table, column in _USERS
         if tables.has_table(table)
     ]
     if not used:

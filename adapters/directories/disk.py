@@ -13,7 +13,9 @@ container that uses it. The modes are those of containerd's own overlayfs snapsh
 (``plugins/snapshots/overlay/overlay.go``, ``prepareDirectory``).
 """
 
-from collections.abc import Collection
+import os
+import threading
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -25,8 +27,10 @@ from .hider import OLD, make_hider
 from .links import NEW, replace_link
 from .measuring import measure
 from .medium import medium
-from .modes import make_directory
+from .mending import appear_directory, is_directory
+from .modes import make_directory, require_real
 from .removal import remove_tree
+from .syncing import sync_directory
 
 _PRIVATE = 0o700
 _FILES = 0o755
@@ -46,22 +50,28 @@ class DiskDirectories:
         self._snapshots = self._root / "snapshots"
         self._companions = self._root / "companions"
         self._links = self._root / "l"
+        self._mending = threading.Lock()
 
     def prepare(self) -> None:
         """Make what is missing below the root, and delete what a crash left half made.
 
         Raises:
-            ResourceExhaustedError: that failed.
+            ResourceExhaustedError: that failed, or something else than a directory is in the place
+                of one.
         """
         for directory in (self._root, self._snapshots, self._companions, self._links):
             with medium(directory, "made"):
                 directory.mkdir(_PRIVATE, parents=True, exist_ok=True)
+                if directory != self._root:
+                    require_real(directory)
                 directory.chmod(_PRIVATE)
-        for directory in (self._companions, self._links):
+        for directory in (self._snapshots, self._companions, self._links):
             with medium(directory, "cleared of what a crash left"):
                 for inside in directory.iterdir():
                     if inside.name.startswith((NEW, OLD)):
                         remove_tree(directory, inside.name)
+        with medium(self._root, "made durable"):
+            sync_directory(self._root)
         with medium(self._companions / HIDER, "made"):
             make_hider(self._companions)
         with medium(self._links / "s", "made"):
@@ -72,16 +82,18 @@ class DiskDirectories:
         owner = self._owner_of(owner) if isinstance(owner, int) else owner
         path = self._directory(identifier)
         with medium(path, "made"), ExitStack() as undo:
+            require_real(self._snapshots, self._links)
             self._create(path, owner, undo)
             make_directory(path / "work", _WORK)
             undo.callback((path / "work").rmdir)
-            self._link(identifier).symlink_to(f"../snapshots/{identifier}/fs")
+            self._link(identifier).symlink_to(_files_from_link(identifier))
             undo.pop_all()
 
     def create_empty(self, identifier: int) -> None:
         """See ``Directories.create_empty``."""
         path = self._directory(identifier)
         with medium(path, "made"), ExitStack() as undo:
+            require_real(self._snapshots)
             self._create(path, (0, 0), undo)
             undo.pop_all()
 
@@ -95,6 +107,7 @@ class DiskDirectories:
     def _owner_of(self, identifier: int) -> tuple[int, int]:
         path = self._directory(identifier) / "fs"
         with medium(path, "read"):
+            require_real(self._snapshots)
             try:
                 about = path.lstat()
             except FileNotFoundError as error:
@@ -107,19 +120,82 @@ class DiskDirectories:
     def link_layer(self, identifier: int, path: str) -> None:
         """See ``Directories.link_layer``."""
         with medium(self._link(identifier), "made"):
+            require_real(self._links)
             replace_link(self._link(identifier), path)
+
+    def link_files(self, identifier: int) -> None:
+        """See ``Directories.link_files``."""
+        self.link_layer(identifier, _files_from_link(identifier))
+
+    def is_linked(self, identifier: int, path: str | None = None) -> bool:
+        """See ``Directories.is_linked``."""
+        link, wanted = self._link(identifier), path or _files_from_link(identifier)
+        with medium(link, "read"):
+            return link.is_symlink() and str(link.readlink()) == wanted
+
+    def has_files(self, identifier: int) -> bool:
+        """See ``Directories.has_files``."""
+        path = self._directory(identifier) / "fs"
+        with medium(path, "read"):
+            require_real(self._snapshots)
+            return is_directory(path)
+
+    def mend_active(self, identifier: int, owner: tuple[int, int] | int) -> bool:
+        """See ``Directories.mend_active``."""
+        owner = self._owner_of(owner) if isinstance(owner, int) else owner
+        missing = self._mend(identifier, {"fs": (_FILES, owner), "work": (_WORK, (0, 0))})
+        self.link_files(identifier)
+        return missing
+
+    def mend_empty(self, identifier: int) -> bool:
+        """See ``Directories.mend_empty``."""
+        return self._mend(identifier, {"fs": (_FILES, (0, 0))})
+
+    def _mend(self, identifier: int, wanted: Mapping[str, tuple[int, tuple[int, int]]]) -> bool:
+        path = self._directory(identifier)
+        with medium(path, "made again"):
+            require_real(self._snapshots)
+            if all(is_directory(path / name) for name in wanted):
+                return False
+            # One at a time: a directory that somebody uses already must not be replaced.
+            with self._mending:
+                path.mkdir(_PRIVATE, exist_ok=True)
+                made = [
+                    appear_directory(path / name, mode, owner)
+                    for name, (mode, owner) in wanted.items()
+                ]
+            return any(made)
+
+    def settle(self) -> None:
+        """See ``Directories.settle``."""
+        for directory in (self._snapshots, self._links):
+            with medium(directory, "made durable"):
+                sync_directory(directory)
+
+    def is_empty(self, identifier: int) -> bool:
+        """See ``Directories.is_empty``."""
+        path = self._directory(identifier) / "fs"
+        with medium(path, "read"):
+            require_real(self._snapshots)
+            try:
+                with os.scandir(path) as entries:
+                    return next(entries, None) is None
+            except FileNotFoundError:
+                return True
 
     def remove(self, identifier: int) -> None:
         """See ``Directories.remove``."""
         with medium(self._directory(identifier), "deleted"):
             remove_tree(self._snapshots, str(identifier))
         with medium(self._link(identifier), "deleted"):
+            require_real(self._links)
             self._link(identifier).unlink(missing_ok=True)
 
     def usage(self, identifier: int) -> Usage:
         """See ``Directories.usage``."""
         path = self._directory(identifier)
         with medium(path, "measured"):
+            require_real(self._snapshots)
             return measure(path, "fs")
 
     def present(self) -> Collection[int]:
@@ -127,6 +203,7 @@ class DiskDirectories:
         found: set[int] = set()
         for directory in (self._snapshots, self._links):
             with medium(directory, "read"):
+                require_real(directory)
                 names = [inside.name for inside in directory.iterdir()]
             found |= {int(name) for name in names if _is_identifier(name)}
         return found
@@ -136,6 +213,10 @@ class DiskDirectories:
 
     def _link(self, identifier: int) -> Path:
         return self._links / str(identifier)
+
+
+def _files_from_link(identifier: int) -> str:
+    return f"../snapshots/{identifier}/fs"
 
 
 def _is_identifier(name: str) -> bool:

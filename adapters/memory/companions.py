@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Collection
 
-from cvmfs_snapshotter.domain.companions import Plan
+from cvmfs_snapshotter.domain.companions import Companion, Plan
 from cvmfs_snapshotter.domain.errors import ResourceExhaustedError
 
 
@@ -28,6 +28,15 @@ class MemoryCompanions:
             if number in self.plans:
                 raise ResourceExhaustedError(f"companion {number} exists already")
             self.plans[number] = plan
+
+    def mend(self, companion: Companion) -> bool:
+        """See ``Companions.mend``."""
+        with self._lock:
+            return companion.number in self.plans
+
+    def whole(self, companion: Companion) -> bool:
+        """See ``Companions.whole``."""
+        return self.mend(companion)
 
     def remove(self, number: int) -> None:
         """See ``Companions.remove``."""

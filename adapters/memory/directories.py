@@ -45,10 +45,7 @@ class MemoryDirectories:
     def create_active(self, identifier: int, owner: tuple[int, int] | int) -> None:
         """See ``Directories.create_active``."""
         with self._lock:
-            if isinstance(owner, int):
-                if owner not in self.directories:
-                    raise FailedPreconditionError(f"the files of parent snapshot {owner} are gone")
-                owner = self.directories[owner].owner
+            owner = self._owner_of(owner) if isinstance(owner, int) else owner
             if identifier in self.links:
                 raise ResourceExhaustedError(f"link {identifier} exists already")
             self._create(identifier, Directory(owner, writable=True))
@@ -70,6 +67,53 @@ class MemoryDirectories:
         with self._lock:
             self._require_medium()
             self.links[identifier] = path
+
+    def link_files(self, identifier: int) -> None:
+        """See ``Directories.link_files``."""
+        self.link_layer(identifier, f"../snapshots/{identifier}/fs")
+
+    def is_linked(self, identifier: int, path: str | None = None) -> bool:
+        """See ``Directories.is_linked``."""
+        with self._lock:
+            return self.links.get(identifier) == (path or f"../snapshots/{identifier}/fs")
+
+    def has_files(self, identifier: int) -> bool:
+        """See ``Directories.has_files``."""
+        with self._lock:
+            return identifier in self.directories
+
+    def mend_active(self, identifier: int, owner: tuple[int, int] | int) -> bool:
+        """See ``Directories.mend_active``."""
+        with self._lock:
+            owner = self._owner_of(owner) if isinstance(owner, int) else owner
+            missing = self._mend(identifier, Directory(owner, writable=True))
+            self.links[identifier] = f"../snapshots/{identifier}/fs"
+            return missing
+
+    def mend_empty(self, identifier: int) -> bool:
+        """See ``Directories.mend_empty``."""
+        with self._lock:
+            return self._mend(identifier, Directory((0, 0), writable=False))
+
+    def _mend(self, identifier: int, directory: Directory) -> bool:
+        missing = identifier not in self.directories
+        if missing:
+            self._create(identifier, directory)
+        return missing
+
+    def _owner_of(self, identifier: int) -> tuple[int, int]:
+        if identifier not in self.directories:
+            raise FailedPreconditionError(f"the files of parent snapshot {identifier} are gone")
+        return self.directories[identifier].owner
+
+    def settle(self) -> None:
+        """See ``Directories.settle``."""
+        with self._lock:
+            self._require_medium()
+
+    def is_empty(self, identifier: int) -> bool:
+        """See ``Directories.is_empty``."""
+        return self.usage(identifier).inodes <= 1
 
     def remove(self, identifier: int) -> None:
         """See ``Directories.remove``."""

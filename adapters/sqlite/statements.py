@@ -104,6 +104,9 @@ PAGES = {
     for target in (False, True)
     for name in (False, True)
 }
+_SOURCE = sa.func.coalesce(_S.source, sa.literal_column("''"))
+CENSUS = _text(sa.select(_S.kind, _SOURCE, sa.func.count()).group_by(_S.kind, _SOURCE))
+TOMBSTONES_COUNTED = _text(sa.select(sa.func.count()).select_from(TOMBSTONES))
 UNMEASURED = _text(
     sa.select(_S.id)
     .where(_S.size.is_(None), _S.kind == sa.literal_column("'committed'"))
@@ -118,12 +121,29 @@ TOMBSTONES_AFTER = _text(
     .limit(_p("limit"))
     .offset(_NONE)
 )
+STRANGERS_KNOWN = _text(sa.select(STRANGERS.c.id).order_by(STRANGERS.c.id))
 _ASKED = sa.func.json_each(_p("identifiers")).table_valued("value")
 UNRECORDED = _text(
     sa.select(_ASKED.c.value).where(
         ~sa.exists().where(_S.id == _ASKED.c.value),
         ~sa.exists().where(TOMBSTONES.c.id == _ASKED.c.value),
         ~sa.exists().where(STRANGERS.c.id == _ASKED.c.value),
+    )
+)
+HIGHEST_IDENTIFIER = _text(
+    sa.select(
+        # With several arguments it is SQLite's scalar function, which gives NULL for any NULL.
+        sa.func.max(
+            *(
+                sa.func.coalesce(sa.select(sa.func.max(column)).scalar_subquery(), _NONE)
+                for column in (
+                    SNAPSHOTS.c.id,
+                    TOMBSTONES.c.id,
+                    STRANGERS.c.id,
+                    COMPANIONS.c.number,
+                )
+            )
+        )
     )
 )
 NAMES_IN = _text(
@@ -139,7 +159,8 @@ FIND_COMPANION = _text(
 _ASKED_NUMBERS = sa.func.json_each(_p("numbers")).table_valued("value")
 UNRECORDED_COMPANIONS = _text(
     sa.select(_ASKED_NUMBERS.c.value).where(
-        ~sa.exists().where(COMPANIONS.c.number == _ASKED_NUMBERS.c.value)
+        ~sa.exists().where(COMPANIONS.c.number == _ASKED_NUMBERS.c.value),
+        ~sa.exists().where(STRANGERS.c.id == _ASKED_NUMBERS.c.value),
     )
 )
 SOURCE_PATHS = _text(sa.select(SOURCES.c.name, SOURCES.c.path))

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Protocol
 
-from ..companions import Plan
+from ..companions import Companion, Plan
 
 
 class Companions(Protocol):
@@ -21,6 +21,18 @@ class Companions(Protocol):
             number: its number, given to no other companion before.
             plan: what to make, not empty.
         """
+        ...
+
+    def mend(self, companion: Companion) -> bool:
+        """Make missing links of a recorded companion again.
+
+        Returns:
+            False if a directory of it is gone, so that it cannot be used.
+        """
+        ...
+
+    def whole(self, companion: Companion) -> bool:
+        """Tell whether a recorded companion is there with all its directories and links."""
         ...
 
     def remove(self, number: int) -> None:

@@ -35,8 +35,54 @@ class Directories(Protocol):
         """Make the link of a remote snapshot lead to ``path``, whatever was there before."""
         ...
 
+    def link_files(self, identifier: int) -> None:
+        """Make the link of a local snapshot lead to its files, whatever was there before."""
+        ...
+
+    def is_linked(self, identifier: int, path: str | None = None) -> bool:
+        """Tell whether the link of a snapshot leads where it should.
+
+        Args:
+            identifier: of the snapshot.
+            path: of its layer, for a remote one; None for its own files.
+        """
+        ...
+
+    def has_files(self, identifier: int) -> bool:
+        """Tell whether the directory for the files of a local snapshot is there."""
+        ...
+
+    def mend_active(self, identifier: int, owner: tuple[int, int] | int) -> bool:
+        """Make again what is missing of a recorded active snapshot; what is there stays.
+
+        Any number of callers may do this at once, and a crash leaves what can be mended again.
+
+        Args:
+            identifier: of the snapshot.
+            owner: as in ``create_active``.
+
+        Returns:
+            Whether one of its directories was missing.
+
+        Raises:
+            FailedPreconditionError: the files of the snapshot that ``owner`` names are gone.
+        """
+        ...
+
+    def mend_empty(self, identifier: int) -> bool:
+        """Make the directory for a recorded view of nothing again; tell whether it was missing."""
+        ...
+
     def remove(self, identifier: int) -> None:
         """Delete everything that belongs to an identifier; nothing there is success."""
+        ...
+
+    def settle(self) -> None:
+        """Return once nothing that was removed could come back after a power cut."""
+        ...
+
+    def is_empty(self, identifier: int) -> bool:
+        """Tell whether nothing is among the files of a snapshot, or they are not there at all."""
         ...
 
     def usage(self, identifier: int) -> Usage:

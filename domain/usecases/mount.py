@@ -3,8 +3,9 @@
 from ..mounts import Mount, mounts_of
 from ..ports.store import Records
 from ..snapshot import Snapshot, require_mountable
-from .base import deadline, existing, mend_links, require_name, require_reachable
+from .base import deadline, existing, require_name, require_reachable
 from .context import Context
+from .mend import mend_chain, mend_own, require_files
 
 
 def mounts(context: Context, key: str) -> tuple[Mount, ...]:
@@ -12,8 +13,11 @@ def mounts(context: Context, key: str) -> tuple[Mount, ...]:
     require_name("key", key)
     snapshot, chain = context.store.read(lambda r: _with_chain(r, key))
     lowers = (snapshot, *chain) if snapshot.staged else chain
+    require_files(context, lowers)
     require_reachable(context, key, lowers, deadline(context))
-    mend_links(context, lowers)
+    mend_chain(context, lowers)
+    if not snapshot.staged:
+        mend_own(context, snapshot, chain)
     return mounts_of(snapshot, chain, context.layout)
 
 

@@ -13,13 +13,13 @@ from .base import (
     Base,
     base_for,
     deadline,
-    mend_links,
     require_name,
     require_reachable,
     require_unchanged,
 )
 from .context import Context
 from .decide import comes_later
+from .mend import mend_chain, owner_of, require_companions, require_files
 from .provide import provide_if_published
 from .unasked import note_if_unpacked
 
@@ -30,9 +30,9 @@ def prepare(
     """Make an active snapshot or provide a remote layer; see ``Snapshotter.prepare``."""
     require_name("key", key)
     given = label_rules.checked(labels)
-    base = context.store.read(lambda r: base_for(r, key, parent))
+    base = base_for(context, key, parent)
     until = deadline(context)
-    require_reachable(context, key, base.chain, until)
+    _require_chain(context, key, base, until)
     if label_rules.TARGET in given:
         done = provide_if_published(context, key, base, given, until)
         if not isinstance(done, Miss):
@@ -48,16 +48,22 @@ def view(context: Context, key: str, parent: str, labels: Mapping[str, str]) -> 
     """Make a view; see ``Snapshotter.view``."""
     require_name("key", key)
     given = label_rules.checked(labels)
-    base = context.store.read(lambda r: base_for(r, key, parent))
-    require_reachable(context, key, base.chain, deadline(context))
+    base = base_for(context, key, parent)
+    _require_chain(context, key, base, deadline(context))
     return _create(context, Kind.VIEW, key, base, given)
+
+
+def _require_chain(context: Context, key: str, base: Base, until: float) -> None:
+    require_files(context, base.chain)
+    require_companions(context, base.chain)
+    require_reachable(context, key, base.chain, until)
 
 
 def _create(
     context: Context, kind: Kind, key: str, base: Base, labels: Mapping[str, str]
 ) -> tuple[Mount, ...]:
     snapshot = begin(kind, key, base.parent, labels, now=context.clock.now())
-    owner = _owner(snapshot, base.parent)
+    owner = owner_of(snapshot, base.parent)
     snapshot = attrs.evolve(snapshot, identifier=context.store.new_identifier())
     # The plan first: a chain that cannot be mounted must not leave a snapshot behind.
     mounts = mounts_of(snapshot, base.chain, context.layout)
@@ -72,20 +78,10 @@ def _create(
     finally:
         if not recorded:
             context.directories.remove(snapshot.identifier)
-    mend_links(context, base.chain)
+    mend_chain(context, base.chain)
     return mounts
 
 
 def _insert_new(transaction: Transaction, base: Base, snapshot: Snapshot) -> None:
     require_unchanged(transaction, base)
     transaction.insert(snapshot)
-
-
-def _owner(snapshot: Snapshot, parent: Snapshot | None) -> tuple[int, int] | int:
-    mapped = label_rules.mapped_root(snapshot.labels)
-    if mapped is not None:
-        return mapped
-    # The root of a published layer belongs to its publisher, which means nothing here.
-    if parent is None or parent.remote:
-        return (0, 0)
-    return parent.identifier

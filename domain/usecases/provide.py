@@ -146,9 +146,7 @@ def _attempt(
     )
     identifier = context.store.new_identifier()
     snapshot = attrs.evolve(snapshot, identifier=identifier)
-    # Layers do not share companions: the kernel refuses a directory that occurs twice in a stack.
-    fingerprint = f"{layer.digest.hex} {accepted.plan.fingerprint}"
-    attempt = _Attempt(key, base, snapshot, fingerprint)
+    attempt = _Attempt(key, base, snapshot, accepted.plan.fingerprint_for(layer.digest))
     result, used = None, None
     try:
         if accepted.plan:

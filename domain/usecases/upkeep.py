@@ -1,9 +1,9 @@
 """What is done around the operations: at start, and in the background."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from ..errors import ResourceExhaustedError
-from ..events import DirectoryKept, OrphansFound, SourceMoved
+from ..errors import ResourceExhaustedError, UnavailableError
+from ..events import DirectoryKept, OrphansFound, SourceMoved, UpkeepPutOff
 from ..ports.store import Records
 from .context import Context
 
@@ -12,44 +12,67 @@ def adopt_orphans(context: Context) -> None:
     """Find directories without a record, before anything is served.
 
     A crash between making a directory and recording its snapshot leaves one. It becomes a
-    tombstone. An identifier that was never given, on the other hand, shows that the database is
-    older than the directories (it was restored, or replaced); such a directory may hold somebody's
-    data and is left alone for good, and its identifier is not given again.
+    tombstone. containerd has not heard of it, so that nothing is in it; one with files in it, or
+    with an identifier that was never given, shows that the database is older than the directories
+    (it was restored, or replaced). Such a directory may hold somebody's data and is left alone for
+    good, and so are companions without a record then, on which containers may stand.
+
+    No identifier that anything has is given again.
 
     Args:
         context: the ports.
+
+    Raises:
+        ResourceExhaustedError: what must not be taken for a leftover cannot be recorded.
+        UnavailableError: the same, for the moment.
     """
     present = sorted(context.directories.present())
-    if not present:
-        return
-    given_so_far = context.store.new_identifier()
+    companions = sorted(context.companions.present())
+    if present or companions:
+        _tell_apart(context, present, companions)
+    recorded = context.store.read(lambda r: r.highest_identifier())
+    highest = max([recorded, *present, *companions])
+    if highest:
+        context.store.raise_identifiers(highest)
+
+
+def _tell_apart(context: Context, present: Sequence[int], companions: Sequence[int]) -> None:
+    given_so_far = context.store.read(lambda r: r.next_identifier())
     unrecorded = context.store.read(lambda r: r.unrecorded(present))
-    strangers = tuple(i for i in unrecorded if i >= given_so_far)
-    doomed = tuple(i for i in unrecorded if i < given_so_far)
-    if strangers:
-        # Remembered first: once the counter is above them they would look like leftovers.
-        context.store.write(lambda t: t.add_strangers(strangers))
-        context.store.raise_identifiers(strangers[-1])
-    if doomed:
-        context.store.write(lambda t: t.add_tombstones(doomed))
-    if doomed or strangers:
-        context.events.record(OrphansFound(doomed, strangers))
+    doomed = tuple(i for i in unrecorded if i < given_so_far and context.directories.is_empty(i))
+    strangers = {*unrecorded} - {*doomed}
+    lone = context.store.read(lambda r: r.unrecorded_companions(companions))
+    strangers |= {number for number in lone if strangers or number >= given_so_far}
+    unknown = tuple(sorted(strangers))
+    if unknown:
+        # Before the counter is raised above them, after which they would look like leftovers.
+        context.store.write(lambda t: t.add_strangers(unknown), frees=True)
+    if doomed and not _bury(context, doomed):
+        doomed = ()
+    if doomed or unknown:
+        context.events.record(OrphansFound(doomed, unknown))
+
+
+def _bury(context: Context, doomed: Sequence[int]) -> bool:
+    try:
+        context.store.write(lambda t: t.add_tombstones(doomed), frees=True)
+    except (ResourceExhaustedError, UnavailableError) as error:
+        # They wait for the next start. Only a daemon that serves can free anything.
+        context.events.record(UpkeepPutOff("recording what a crash left", str(error)))
+        return False
+    return True
 
 
 def discard_unrecorded_companions(context: Context) -> None:
     """Delete companions that a crash left half-made or unused, before anything is served.
 
-    They hold nothing that could not be made again, so that nobody is asked.
+    They hold nothing that could not be made again, so that nobody is asked. Those that
+    ``adopt_orphans`` found to be of newer records stay.
 
     Args:
         context: the ports.
     """
     present = sorted(context.companions.present())
-    if not present:
-        return
-    # One that the records never gave belongs to newer records; containers may stand on it.
-    given_so_far = context.store.new_identifier()
-    present = [number for number in present if number < given_so_far]
     for number in context.store.read(lambda r: r.unrecorded_companions(present)):
         try:
             context.companions.remove(number)
@@ -60,6 +83,9 @@ def discard_unrecorded_companions(context: Context) -> None:
 def follow_sources(context: Context, paths: Mapping[str, str]) -> None:
     """Make the links of remote snapshots lead to where their sources are mounted now.
 
+    Where that fails, as on a full disk, the next start does it again. Until then each link is made
+    right when its snapshot is used.
+
     Args:
         context: the ports.
         paths: by name of source, its path as containerd sees it. A source that is not among them
@@ -67,15 +93,19 @@ def follow_sources(context: Context, paths: Mapping[str, str]) -> None:
     """
     recorded = context.store.read(lambda r: r.source_paths())
     for source, path in paths.items():
-        before = recorded.get(source)
-        if before == path:
+        if recorded.get(source) == path:
             continue
-        links = 0
-        if before is not None:
-            links = _link_again(context, source)
-        context.store.write(lambda t, s=source, p=path: t.keep_source_path(s, p))  # type: ignore[misc]
-        if before is not None:
-            context.events.record(SourceMoved(source, before, path, links))
+        try:
+            _follow(context, source, recorded.get(source), path)
+        except (ResourceExhaustedError, UnavailableError) as error:
+            context.events.record(UpkeepPutOff(f"following source {source!r}", str(error)))
+
+
+def _follow(context: Context, source: str, before: str | None, path: str) -> None:
+    links = 0 if before is None else _link_again(context, source)
+    context.store.write(lambda t: t.keep_source_path(source, path))
+    if before is not None:
+        context.events.record(SourceMoved(source, before, path, links))
 
 
 def _link_again(context: Context, source: str) -> int:

@@ -46,6 +46,10 @@ class DirectoriesContract:
         directories.link_layer(5, "/elsewhere/two")
 
         assert {5} == set(directories.present())
+        assert directories.is_linked(5, "/elsewhere/two")
+        assert not directories.is_linked(5, "/elsewhere/one")
+        assert not directories.is_linked(5)
+        assert not directories.is_linked(6, "/elsewhere/two")
 
     def test_link_takes_nothing(self, directories: Directories) -> None:
         """A remote snapshot uses nothing of the local disk."""
@@ -85,6 +89,66 @@ class DirectoriesContract:
             directories.create_active(7, (0, 0))
 
         assert Usage(0, 0) == directories.usage(7)
+
+    def test_files(self, directories: Directories) -> None:
+        """Whether files are there, and whether there are any, can be told without counting."""
+        directories.create_active(1, (0, 0))
+        directories.create_empty(2)
+        directories.link_layer(3, "/elsewhere")
+
+        assert [True, True, False, False] == [directories.has_files(i) for i in (1, 2, 3, 4)]
+        assert [True] * 4 == [directories.is_empty(i) for i in (1, 2, 3, 4)]
+
+    def test_mend_active(self, directories: Directories) -> None:
+        """What is lost of an active snapshot comes back as it was made, and only once."""
+        directories.create_active(1, (0, 0))
+        directories.create_active(2, (1000, 2000))
+        directories.remove(2)
+
+        assert [False, True, False] == [directories.mend_active(i, (0, 0)) for i in (1, 2, 2)]
+        assert {1, 2} == set(directories.present())
+        assert directories.has_files(2)
+
+    def test_mend_active_with_the_owner_of_another(self, directories: Directories) -> None:
+        """If the other one's files are lost as well, that is reported, and nothing is made."""
+        directories.create_active(1, (1000, 2000))
+        assert directories.mend_active(2, 1)
+        with pytest.raises(FailedPreconditionError, match="parent snapshot 9"):
+            directories.mend_active(3, 9)
+
+        assert {1, 2} == set(directories.present())
+
+    def test_mend_empty(self, directories: Directories) -> None:
+        """A view of nothing gets its directory back."""
+        directories.create_empty(1)
+
+        assert [False, True, False] == [directories.mend_empty(i) for i in (1, 2, 2)]
+        assert {1, 2} == set(directories.present())
+
+    def test_mend_at_once(self, directories: Directories) -> None:
+        """Of any number of callers exactly one makes the directory."""
+        with ThreadPoolExecutor(8) as threads:
+            made = list(threads.map(lambda i: directories.mend_active(i, (7, 8)), [1, 2] * 8))
+
+        assert 2 == made.count(True)
+
+    def test_link_files(self, directories: Directories) -> None:
+        """A lost or wrong link to local files is made anew."""
+        directories.link_layer(1, "/elsewhere")
+        directories.link_files(1)
+        directories.link_files(1)
+
+        assert {1} == set(directories.present())
+        assert directories.is_linked(1)
+
+    def test_settle(self, directories: Directories) -> None:
+        """Removals can be made durable, also when there were none."""
+        directories.settle()
+        directories.create_active(1, (0, 0))
+        directories.remove(1)
+        directories.settle()
+
+        assert set() == set(directories.present())
 
     def test_remove(self, directories: Directories) -> None:
         """All that belongs to an identifier goes, and nothing else."""
@@ -126,3 +190,9 @@ class DirectoriesContract:
             broken.create_empty(2)
         with pytest.raises(ResourceExhaustedError):
             broken.link_layer(3, "/elsewhere")
+        with pytest.raises(ResourceExhaustedError):
+            broken.mend_active(4, (0, 0))
+        with pytest.raises(ResourceExhaustedError):
+            broken.mend_empty(5)
+        with pytest.raises(ResourceExhaustedError):
+            broken.settle()

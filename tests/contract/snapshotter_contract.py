@@ -4,10 +4,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import attrs
 import pytest
 
+from cvmfs_snapshotter.adapters.directories import DiskDirectories
+from cvmfs_snapshotter.adapters.memory import MemoryDirectories
 from cvmfs_snapshotter.domain import labels as label_rules
 from cvmfs_snapshotter.domain.companions import Directory, Names, plan
 from cvmfs_snapshotter.domain.errors import (
@@ -19,7 +22,13 @@ from cvmfs_snapshotter.domain.errors import (
     SnapshotterError,
     UnavailableError,
 )
-from cvmfs_snapshotter.domain.events import LayerDecided, OwnersLost, SnapshotCommitted
+from cvmfs_snapshotter.domain.events import (
+    DirectoryMade,
+    LayerDecided,
+    OrphansFound,
+    OwnersLost,
+    SnapshotCommitted,
+)
 from cvmfs_snapshotter.domain.layer import Digest, Hit, Miss, Reason, chain_id
 from cvmfs_snapshotter.domain.mounts import Mount
 from cvmfs_snapshotter.domain.policy import ImpliedDirectories, Ownership, Policy, Whiteouts
@@ -108,6 +117,20 @@ def refused(bench: Bench, error: type[SnapshotterError], call: Callable[[], obje
     return str(caught.value)
 
 
+def start(bench: Bench) -> None:
+    """Do what the daemon does before it serves."""
+    upkeep.adopt_orphans(bench.context)
+    upkeep.discard_unrecorded_companions(bench.context)
+
+
+def link_of(bench: Bench, identifier: int) -> str:
+    """Tell where the link of a snapshot leads to."""
+    directories = bench.context.directories
+    if isinstance(directories, MemoryDirectories):
+        return directories.links[identifier]
+    return str(Path(bench.context.layout.link(identifier)).readlink())
+
+
 def last_decision(bench: Bench) -> LayerDecided:
     """Give the newest decision on a layer."""
     return [e for e in bench.events.recorded if isinstance(e, LayerDecided)][-1]
@@ -179,6 +202,21 @@ class SnapshotterContract:
         labels = {label_rules.UID_MAPPING: "0:x:1", label_rules.GID_MAPPING: "0:1:1"}
 
         refused(bench, InvalidArgumentError, lambda: bench.snapshotter.prepare("k", "", labels))
+
+    @pytest.mark.parametrize("wrong", ["0:x:1", "", "1:0:1", "0:4294967295:2", "0:0:1,"])
+    def test_an_annotation_does_not_keep_an_image_from_being_pulled(
+        self, bench: Bench, wrong: str
+    ) -> None:
+        """Mappings in a pull come from the image; those that cannot be meant are passed over."""
+        labels = {
+            label_rules.TARGET: "sha256:" + "a" * 64,
+            label_rules.UID_MAPPING: wrong,
+            label_rules.GID_MAPPING: "0:5:1",
+        }
+        mounts = bench.snapshotter.prepare("k", "", labels)
+
+        assert ("rw", "rbind") == mounts[0].options
+        assert labels.items() >= bench.record("k").labels.items()
 
     def test_a_chain_is_stacked_from_the_top(self, bench: Bench) -> None:
         """Lower directories are named by links, the topmost first."""
@@ -398,6 +436,8 @@ class SnapshotterContract:
 
         assert [f"k{n}" for n in range(count)] == [s.name for b in batches for s in b]
         assert all(1 <= len(batch) <= 100 for batch in batches)
+        found = [list(batch) for batch in bench.snapshotter.list(["labels.even==none"])]
+        assert [] == [batch for batch in found if batch]
         even = listed(bench.snapshotter, "labels.even==True")
         assert [f"k{n}" for n in range(0, count, 2)] == [s.name for s in even]
 
@@ -665,12 +705,144 @@ class SnapshotterContract:
             again()
             assert remote.identifier in bench.context.directories.present()
 
+    @pytest.mark.parametrize("kind", [Kind.ACTIVE, Kind.VIEW])
+    def test_a_lost_own_directory_is_made_again(self, bench: Bench, kind: Kind) -> None:
+        """A power cut may lose it after its snapshot was recorded; Mounts says the same again."""
+        make = bench.snapshotter.prepare if kind is Kind.ACTIVE else bench.snapshotter.view
+        before = make("k", "", {})
+        identifier = bench.record("k").identifier
+        bench.context.directories.remove(identifier)
+
+        assert before == bench.snapshotter.mounts("k") == bench.snapshotter.mounts("k")
+        assert bench.context.directories.has_files(identifier)
+        assert [DirectoryMade(identifier)] == [
+            e for e in bench.events.recorded if isinstance(e, DirectoryMade)
+        ]
+
+    def test_a_lost_own_directory_over_a_remote_layer_is_made_again(self, bench: Bench) -> None:
+        """A container's own directory comes back, and so does the link of the layer."""
+        remote = bench.record(provided(bench, DIFF_1, BLOB_1).name)
+        before = bench.snapshotter.prepare("k", remote.name, {})
+        own = bench.record("k").identifier
+        for identifier in (own, remote.identifier):
+            bench.context.directories.remove(identifier)
+
+        assert before == bench.snapshotter.mounts("k")
+        assert {own, remote.identifier} == set(bench.context.directories.present())
+
+    def test_a_directory_that_is_there_is_not_told(self, bench: Bench) -> None:
+        """Only what was missing is an event."""
+        bench.snapshotter.prepare("k", "", {})
+        bench.snapshotter.mounts("k")
+
+        assert [] == [e for e in bench.events.recorded if isinstance(e, DirectoryMade)]
+
+    def test_a_snapshot_that_goes_while_it_is_mended(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Removed and cleaned up meanwhile, it leaves no directory that nobody would delete."""
+        bench.snapshotter.prepare("k", "", {})
+        bench.context.directories.remove(bench.record("k").identifier)
+        mend = type(bench.context.directories).mend_active
+
+        def late(
+            directories: MemoryDirectories | DiskDirectories,
+            identifier: int,
+            owner: tuple[int, int] | int,
+        ) -> bool:
+            bench.context.store.write(lambda t: t.bury(identifier))
+            bench.context.store.write(lambda t: t.forget_tombstones([identifier]))
+            return mend(directories, identifier, owner)
+
+        monkeypatch.setattr(type(bench.context.directories), "mend_active", late)
+        bench.snapshotter.mounts("k")
+        assert [] == list(bench.context.directories.present())
+
+    def test_lost_files_of_a_local_snapshot_are_told(self, bench: Bench) -> None:
+        """What containerd unpacked cannot be made again: nothing is put on an empty tree."""
+        committed(bench, "base")
+        committed(bench, "top", "base")
+        bench.sources.publish("unpacked", BLOB_1)
+        bench.snapshotter.prepare("before", "top", {})
+        identifier = bench.record("base").identifier
+        bench.context.directories.remove(identifier)
+
+        for call in (
+            partial(bench.snapshotter.mounts, "before"),
+            partial(bench.snapshotter.prepare, "k", "top", {}),
+            partial(bench.snapshotter.prepare, "k", "top", pull_labels(DIFF_1)),
+            partial(bench.snapshotter.view, "k", "base", {}),
+        ):
+            told = refused(bench, FailedPreconditionError, call)
+            assert "files of snapshot 'base' are gone" in told
+            assert bench.context.layout.files(identifier) in told
+
+    def test_a_lost_companion_is_told(self, bench: Bench) -> None:
+        """Without it a container would see what its image deletes."""
+        bench.sources.publish("unpacked", BLOB_1, names=WITH_WHITEOUT)
+        remote = bench.record(provided_again(bench, DIFF_1, BLOB_1).name)
+        bench.snapshotter.prepare("before", remote.name, {})
+        assert remote.companion is not None
+        bench.context.companions.remove(remote.companion.number)
+
+        for call in (
+            partial(bench.snapshotter.mounts, "before"),
+            partial(bench.snapshotter.prepare, "k", remote.name, {}),
+            partial(bench.snapshotter.view, "k", remote.name, {}),
+        ):
+            told = refused(bench, FailedPreconditionError, call)
+            assert f"companion {remote.companion.number} of snapshot" in told
+
+    def test_a_lost_link_of_a_local_snapshot_is_made_again(self, bench: Bench) -> None:
+        """It names the files as a lower directory."""
+        committed(bench, "base")
+        identifier = bench.record("base").identifier
+        for again in (
+            partial(bench.snapshotter.prepare, "k", "base", {}),
+            partial(bench.snapshotter.mounts, "k"),
+        ):
+            bench.context.directories.link_layer(identifier, "/elsewhere")
+            again()
+            assert f"../snapshots/{identifier}/fs" == link_of(bench, identifier)
+
     def test_companions_that_newer_records_made_are_left_alone(self, bench: Bench) -> None:
         """Containers may stand on them, though an older database was put back."""
         bench.context.companions.build(10**6, plan(WITH_WHITEOUT))
-        upkeep.discard_unrecorded_companions(bench.context)
+        for _ in range(3):
+            start(bench)
+            assert [10**6] == list(bench.context.companions.present())
+        assert 10**6 < bench.store.new_identifier()
 
-        assert [10**6] == list(bench.context.companions.present())
+    def test_a_database_that_is_older_is_told_by_files(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A crash leaves no directory with files in it; then companions are kept too."""
+        holding, companion = bench.store.new_identifier(), bench.store.new_identifier()
+        bench.context.directories.create_empty(holding)
+        bench.context.companions.build(companion, plan(WITH_WHITEOUT))
+        monkeypatch.setattr(type(bench.context.directories), "is_empty", lambda _, i: i != holding)
+        for _ in range(3):
+            start(bench)
+            bench.snapshotter.cleanup()
+            assert [holding] == list(bench.context.directories.present())
+            assert [companion] == list(bench.context.companions.present())
+        assert [OrphansFound((), (holding, companion))] == [
+            e for e in bench.events.recorded if isinstance(e, OrphansFound)
+        ]
+
+    def test_a_companion_that_a_crash_left_is_discarded(self, bench: Bench) -> None:
+        """It holds nothing that could not be made again."""
+        bench.context.companions.build(bench.store.new_identifier(), plan(WITH_WHITEOUT))
+        start(bench)
+
+        assert [] == list(bench.context.companions.present())
+
+    def test_identifiers_lie_above_every_record(self, bench: Bench) -> None:
+        """Also of strangers whose directories are gone: a crash can come before the counter."""
+        bench.store.write(lambda t: t.add_strangers([10**6]))
+        start(bench)
+
+        assert 10**6 < bench.store.new_identifier()
 
     def test_companions_go_with_their_last_user(self, bench: Bench) -> None:
         """Cleanup deletes one that no snapshot has; a later pull makes a new one."""

@@ -11,7 +11,7 @@ from cvmfs_snapshotter.domain.companions import Companion, Directory, Names
 from cvmfs_snapshotter.domain.errors import AlreadyExistsError
 from cvmfs_snapshotter.domain.filters import Pins
 from cvmfs_snapshotter.domain.layer import Digest, Layer
-from cvmfs_snapshotter.domain.ports.store import Position, Store, Transaction
+from cvmfs_snapshotter.domain.ports.store import Census, Position, Store, Transaction
 from cvmfs_snapshotter.domain.snapshot import NOTHING_LOCAL, Kind, Snapshot, Usage
 
 TARGET = Digest("a" * 64)
@@ -322,6 +322,27 @@ class StoreContract:
         store.write(lambda t: t.forget_tombstones([first.identifier, 999]))
         assert [] == list(store.read(lambda r: r.tombstones(0, 10)))
 
+    def test_census(self, store: Store) -> None:
+        """Snapshots are counted by kind and source, and removed ones apart."""
+        assert Census({}, 0) == store.read(lambda r: r.census())
+        base = add(store, remote("a"))
+        add(store, remote("b", base))
+        add(store, remote("c", target=Digest("f" * 64), source="nfs"))
+        add(store, local("d"))
+        add(store, local("e", base, Kind.ACTIVE))
+        add(store, local("f", base, Kind.VIEW))
+        gone = add(store, local("g", base, Kind.VIEW))
+        store.write(lambda t: t.bury(gone.identifier))
+
+        expected = {
+            (Kind.COMMITTED, "unpacked"): 2,
+            (Kind.COMMITTED, "nfs"): 1,
+            (Kind.COMMITTED, ""): 1,
+            (Kind.ACTIVE, ""): 1,
+            (Kind.VIEW, ""): 1,
+        }
+        assert Census(expected, 1) == store.read(lambda r: r.census())
+
     def test_tombstones_come_in_order_and_in_pieces(self, store: Store) -> None:
         """They are given from the lowest up, none above the limit."""
         store.write(lambda t: t.add_tombstones([9, 3, 5, 3]))
@@ -342,8 +363,30 @@ class StoreContract:
         """They are no tombstones, and no snapshot's."""
         store.write(lambda t: t.add_strangers([700, 800, 700]))
 
-        assert [600] == list(store.read(lambda r: r.unrecorded([600, 700, 800])))
+        asked = [600, 700, 800]
+        assert [600] == list(store.read(lambda r: r.unrecorded(asked)))
+        assert [600] == list(store.read(lambda r: r.unrecorded_companions(asked)))
+        assert [700, 800] == list(store.read(lambda r: r.strangers()))
         assert [] == list(store.read(lambda r: r.tombstones(0, 10)))
+
+    def test_the_highest_identifier_of_any_record_is_known(self, store: Store) -> None:
+        """Whatever kind of record has it."""
+
+        def highest() -> int:
+            return store.read(lambda r: r.highest_identifier())
+
+        assert 0 == highest()
+        snapshot = add(store, local("x"))
+        assert snapshot.identifier == highest()
+        buried = add(store, local("y"))
+        store.write(lambda t: t.bury(buried.identifier))
+        assert buried.identifier == highest()
+        store.write(lambda t: t.add_companion(Companion(500, above=True, below=False), "print"))
+        assert 500 == highest()
+        store.write(lambda t: t.claim_unused_companions(1))
+        assert 500 == highest()
+        store.write(lambda t: t.add_strangers([600]))
+        assert 600 == highest()
 
     def test_usage_is_recorded_for_committed_snapshots(self, store: Store) -> None:
         """Only committed ones without usage wait; measuring one that is gone is no error."""

@@ -9,7 +9,7 @@ import pytest
 
 from cvmfs_snapshotter.adapters.companions import DiskCompanions
 from cvmfs_snapshotter.adapters.memory import MemoryCompanions
-from cvmfs_snapshotter.domain.companions import Directory, Plan
+from cvmfs_snapshotter.domain.companions import Companion, Directory, Plan
 from cvmfs_snapshotter.domain.errors import ResourceExhaustedError
 from cvmfs_snapshotter.domain.ports.companions import Companions
 
@@ -43,6 +43,18 @@ class CompanionsContract:
         companions.remove(3)
         companions.remove(99)
         assert {12} == set(companions.present())
+
+    def test_one_that_is_gone_cannot_be_mended(self, companions: Companions) -> None:
+        """One that is there can, as often as that is asked."""
+        companions.build(3, PLAN)
+        whole = Companion(3, above=True, below=True)
+
+        assert [True, True] == [companions.mend(whole), companions.mend(whole)]
+        assert companions.whole(whole)
+        assert not companions.mend(Companion(4, above=False, below=True))
+        companions.remove(3)
+        assert not companions.mend(whole)
+        assert not companions.whole(whole)
 
 
 class TestMemoryCompanions(CompanionsContract):
@@ -162,3 +174,45 @@ def test_one_that_cannot_be_removed_is_reported(
         companions.remove(7)
     monkeypatch.undo()
     assert {7} == set(companions.present())
+
+
+@pytest.mark.parametrize("damage", ["lost", "wrong"])
+def test_links_are_mended(root: Path, damage: str) -> None:
+    """A link that is lost or leads elsewhere is made anew, and none that was never planned."""
+    companions = DiskCompanions(root)
+    companions.build(7, Plan(below=PLAN.below))
+    (root / "l/7b").unlink()
+    if damage == "wrong":
+        (root / "l/7b").symlink_to("elsewhere")
+
+    companion = Companion(7, above=False, below=True)
+    assert not companions.whole(companion)
+    assert companions.mend(companion)
+    assert companions.whole(companion)
+    assert ["7b"] == [path.name for path in (root / "l").iterdir()]
+    assert "../companions/7/below" == str((root / "l/7b").readlink())
+
+
+def test_half_a_companion_cannot_be_mended(root: Path) -> None:
+    """With one side alone a container would see what its image deletes."""
+    companions = DiskCompanions(root)
+    companions.build(7, Plan(above=PLAN.above))
+
+    assert not companions.mend(Companion(7, above=True, below=True))
+
+
+def test_a_link_that_cannot_be_mended_is_reported(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing half made is left."""
+    companions = DiskCompanions(root)
+    companions.build(7, PLAN)
+    (root / "l/7b").unlink()
+
+    def fail(*_args: object, **_more: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "rename", fail)
+    with pytest.raises(ResourceExhaustedError, match="7b cannot be made: No space"):
+        companions.mend(Companion(7, above=True, below=True))
+    assert ["7a"] == [path.name for path in (root / "l").iterdir()]

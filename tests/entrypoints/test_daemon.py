@@ -208,7 +208,7 @@ def place() -> Iterator[Place]:
     """Give a place; whatever was started there is killed after the test."""
     base = Path(tempfile.mkdtemp(prefix="cvd-", dir="/tmp"))  # short, as a socket's path must be
     made = Place(base, Repository.make(base / "source"))
-    made.configure("lookup_deadline = 1\n")
+    made.configure("lookup_deadline = 1\nkeep_mounted = false\n")
     yield made
     for running in made.started:
         running.clear()
@@ -379,7 +379,7 @@ def test_one_daemon_for_a_root(place: Place) -> None:
         f"the state directory {place.root} is in use by another daemon "
         f"(process {daemon.process.pid}): {place.root}/lock\n"
     ) == message
-    assert not second.exists()
+    assert not second.parent.exists()
     assert "a" == daemon.client.stat("a").name
 
 
@@ -395,6 +395,7 @@ def test_one_daemon_for_a_socket(place: Place) -> None:
         f"(process {daemon.process.pid}): {place.socket}.lock\n"
     ) == message
     assert before == place.socket.stat().st_ino
+    assert not (place.base / "second").exists()
     with closing(WireSnapshotter(place.socket)) as another:
         assert "a" == another.stat("a").name
 
@@ -441,6 +442,8 @@ def test_no_socket(place: Place, make: Callable[[Path], object]) -> None:
     before = place.socket.lstat()
 
     assert f"{place.socket} is not a socket; it is left alone" in place.refused()
+    assert not place.root.exists()
+    assert [place.socket] == list(place.socket.parent.iterdir())
     after = place.socket.lstat()
     assert (before.st_ino, before.st_mode, before.st_size) == (
         after.st_ino,
@@ -455,7 +458,8 @@ def test_writable_root(place: Place, mode: int) -> None:
     place.root.mkdir()
     place.root.chmod(mode)
 
-    assert f"everybody can write to the state directory {place.root}" in place.refused()
+    message = place.refused()
+    assert f"the state directory {place.root} cannot be relied on: everybody can" in message
     assert (mode, []) == (_mode(place.root), list(place.root.iterdir()))
 
 
@@ -465,7 +469,8 @@ def test_writable_socket_directory(place: Place) -> None:
     place.socket.parent.chmod(0o1777)
 
     message = place.refused()
-    assert f"everybody can write to the directory of the socket {place.socket.parent}" in message
+    assert f"the directory of the socket {place.socket.parent} cannot be relied on" in message
+    assert "everybody can write to it (mode 1777)" in message
     assert [] == list(place.socket.parent.iterdir())
 
 
@@ -698,7 +703,7 @@ def test_calls_in_flight_finish(place: Place, number: signal.Signals) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_second_signal(place: Place, number: signal.Signals) -> None:
     """A second signal ends the daemon at once; what was not answered has not happened."""
-    place.configure("lookup_deadline = 8\n")
+    place.configure("lookup_deadline = 8\nkeep_mounted = false\n")
     place.repository.publish(HELLO)
     daemon = place.start()
     worker = daemon.worker()
@@ -784,11 +789,12 @@ def test_source_that_is_not_there(place: Place) -> None:
     assert ["not-mounted"] == [d["reason"] for d in daemon.lines("layer decision")]
 
 
-def _orphan(place: Place, identifier: int) -> Path:
+def _orphan(place: Place, identifier: int, *, empty: bool = False) -> Path:
     """Make a directory of a snapshot by hand."""
     files = place.root / "snapshots" / str(identifier) / "fs"
     files.mkdir(parents=True)
-    (files / "file").write_text("left")
+    if not empty:
+        (files / "file").write_text("left")
     return files.parent
 
 
@@ -800,7 +806,7 @@ def test_directory_without_a_record(place: Place) -> None:
     daemon.client.cleanup()
     kept = _identifier(daemon.client.prepare("kept", "", {}))
     assert 0 == daemon.end()
-    orphan = _orphan(place, given)
+    orphan = _orphan(place, given, empty=True)
 
     again = place.start()
     (line,) = again.lines(
@@ -813,19 +819,21 @@ def test_directory_without_a_record(place: Place) -> None:
     assert (place.root / "snapshots" / str(kept)).exists()
 
 
-def test_directory_of_a_newer_database(place: Place) -> None:
-    """A directory that the database never gave is reported and outlives a Cleanup."""
+@pytest.mark.parametrize("identifier", [2, 5000])
+def test_directory_of_a_newer_database(place: Place, identifier: int) -> None:
+    """One with files, or that the database never gave, is reported and outlives a Cleanup."""
     daemon = place.start()
     daemon.client.prepare("a", "", {})
     assert 0 == daemon.end()
-    foreign = _orphan(place, 5000)
+    foreign = _orphan(place, identifier)
 
     again = place.start()
     again.client.cleanup()
     (line,) = again.lines(
-        "directories that this database never gave: it is older than they are; they are left alone"
+        "directories of which this database knows nothing: it is older than they are; they are "
+        "left alone"
     )
-    assert ("error", 1, [5000]) == (line["level"], line["count"], line["snapshots"])
+    assert ("error", 1, [identifier]) == (line["level"], line["count"], line["snapshots"])
     assert "left" == (foreign / "fs" / "file").read_text()
 
 

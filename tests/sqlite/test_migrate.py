@@ -349,6 +349,8 @@ def test_a_migration_keeps_rows_and_identifiers(database: Path, tmp_path: Path) 
         "UPDATE identifiers SET next = 1",
         "UPDATE identifiers SET next = next - 1",
         "INSERT INTO tombstones SELECT next FROM identifiers",
+        "INSERT INTO strangers SELECT next FROM identifiers",
+        "INSERT INTO companions SELECT next, NULL, 1, 1 FROM identifiers",
     ],
 )
 def test_a_migration_that_would_give_identifiers_twice_is_undone(
