@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 
 from .answers import BUSY, SLOW, no_answer
 from .worker import Message
@@ -10,13 +11,20 @@ from .worker import Message
 class LongRequest:
     """One long request, and the callers that wait for it.
 
-    It waits for its turn until ``begin`` is called. That time says nothing against whoever is
-    asked, so that whoever gives up then hears ``busy``.
+    It waits for its turn until ``begin`` is called, and its callers with it as long as the others
+    make progress. That time says nothing against whoever is asked, so that who gives up then hears
+    ``busy``.
     """
 
-    def __init__(self) -> None:
-        """Note that it waits for its turn from now on."""
+    def __init__(self, others_moved: Callable[[], float]) -> None:
+        """Note that it waits for its turn from now on.
+
+        Args:
+            others_moved: gives the time of ``time.monotonic`` at which any long request was seen
+                to make progress last.
+        """
         self._changed = threading.Condition()
+        self._others_moved = others_moved
         self._begun = False
         self._moved_at = time.monotonic()
         self._last: Message = {}
@@ -46,8 +54,8 @@ class LongRequest:
         """Wait for the answer.
 
         Args:
-            patience: seconds after which to give up if it has not had its turn, and then seconds
-                without any progress.
+            patience: seconds without any progress after which to give up; before its turn, without
+                progress of the others.
             limit: seconds after which to give up even so.
 
         Returns:
@@ -58,7 +66,8 @@ class LongRequest:
         with self._changed:
             while self._answer is None:
                 now = time.monotonic()
-                patient = (self._moved_at if self._begun else started) + patience
+                waiting_since = max(started, self._others_moved())
+                patient = (self._moved_at if self._begun else waiting_since) + patience
                 if now < min(end, patient):
                     self._changed.wait(min(end, patient) - now)
                 elif not self._begun:

@@ -78,6 +78,7 @@ class ProbePool:
         self._total = total
         self._lock = threading.Lock()
         self._running: dict[str, LongRequest] = {}
+        self._moved_at = -math.inf
 
     def ask(self, request: Message, seconds: float) -> Message:
         """Put a request and wait for its answer.
@@ -114,8 +115,9 @@ class ProbePool:
             finished: called with the answer, or with what stands for it, whether or not anybody
                 still waits; once, by another thread, before the callers get it. Of those who join,
                 only the first one's is called. It should not raise.
-            patience: seconds without progress after which this call gives up; also the seconds
-                that it waits for the request's turn. The request goes on in the background.
+            patience: seconds without progress after which this call gives up; as long as the
+                request waits for its turn, without progress of those before it. The request goes
+                on in the background.
             limit: seconds after which it gives up even so.
 
         Returns:
@@ -129,7 +131,7 @@ class ProbePool:
                 if under_way is None:
                     if len(self._running) >= self._most_running:
                         return TOO_MANY_REQUESTS
-                    under_way = LongRequest()
+                    under_way = LongRequest(lambda: self._moved_at)
                     # A daemon thread: the program's end must not wait for a source.
                     threading.Thread(
                         target=self._run,
@@ -156,14 +158,19 @@ class ProbePool:
 
         def begin() -> None:
             nonlocal end
-            end = time.monotonic() + self._total
+            self._moved_at = time.monotonic()
+            end = self._moved_at + self._total
             under_way.begin()
+
+        def progress(sign: Message) -> None:
+            self._moved_at = time.monotonic()
+            under_way.progress(sign)
 
         try:
             conversation = _Conversation(
                 lambda: min(time.monotonic() + self._quiet, end),
                 "given up, for it makes no progress or no end",
-                under_way.progress,
+                progress,
                 begin,
             )
             turn = time.monotonic() + self._quiet

@@ -64,7 +64,7 @@ def decide(  # noqa: PLR0911 - whatever speaks against a hit ends it
     wrong = contradiction(target, base.parent, found.diff_id, labels, staged=staged)
     if wrong:
         return Miss(Reason.WRONG_CHAIN, wrong, found.layer.source)
-    plan = translate(context, found, None if staged else base.chain, until)
+    plan = translate(context, found, None if staged else base.chain)
     if isinstance(plan, Miss):
         return plan
     on_top = attrs.evolve(

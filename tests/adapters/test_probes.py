@@ -417,12 +417,41 @@ def test_patience_begins_with_the_turn(make: Make) -> None:
     assert [{"steps": 1}] * 2 == [first.result(), second.result()]
 
 
+def test_others_that_make_progress_are_waited_for(make: Make) -> None:
+    """A turn is waited for longer than the patience while those before it go on."""
+    pool = make(workers=2)
+    pid_of(pool)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(pool.follow, "1", progress(15, 0.1), print, 5.0, 10.0)
+        until(lambda: bool(pool._running))
+        started = time.monotonic()
+        second = threads.submit(pool.follow, "2", progress(1, 0.0), print, 0.8, 10.0)
+
+    assert [{"steps": 15}, {"steps": 1}] == [first.result(), second.result()]
+    assert time.monotonic() - started > 0.9
+
+
+def test_others_that_make_progress_have_a_limit(make: Make) -> None:
+    """Nobody waits for a turn longer than the limit says."""
+    pool = make(workers=2)
+    pid_of(pool)
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(pool.follow, "1", progress(15, 0.1), print, 5.0, 10.0)
+        until(lambda: bool(pool._running))
+        second = pool.follow("2", progress(1, 0.0), print, 5.0, 0.3)
+        ended = first.done()
+
+    assert "busy" == second["reason"]
+    assert not ended
+
+
 def test_a_turn_that_does_not_come(make: Make) -> None:
     """Who gives up before is told that others are at work; the request has its turn later."""
     pool, results = make(workers=2), Results()
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(pool.follow, "1", progress(1, 1.0), print, 5.0, 10.0)
-        until(lambda: bool(pool._running))
+        until(lambda: (1, 0) == pool.count())
+        time.sleep(0.2)
         second = pool.follow("2", progress(2, 0.0), results.take, 0.2, 10.0)
         results.wait()
 
