@@ -2,6 +2,7 @@
 
 import attrs
 
+from .circuit import Cause
 from .layer import Hit, Layer, Miss, Trouble
 
 
@@ -131,6 +132,42 @@ class SourceMoved:
     links: int
 
 
+@attrs.frozen
+class CircuitOpened:
+    """From now on a source is not asked.
+
+    Attributes:
+        source: its name.
+        cause: of the failure that opened its circuit.
+        failures: in a row, up to it.
+        next_try: seconds until it is tried for the first time.
+    """
+
+    source: str
+    cause: Cause
+    failures: int
+    next_try: float
+
+
+@attrs.frozen
+class CircuitClosed:
+    """A source is asked again.
+
+    Attributes:
+        source: its name.
+        cause: the last that was wrong with it.
+        seconds: how long its circuit was open.
+        tries: how often it was tried.
+        suspects: how many layers are taken to be at fault themselves; 0 if the source was.
+    """
+
+    source: str
+    cause: Cause
+    seconds: float
+    tries: int
+    suspects: int
+
+
 Event = (
     LayerDecided
     | LayerUnreachable
@@ -141,4 +178,6 @@ Event = (
     | OrphansFound
     | UpkeepPutOff
     | SourceMoved
+    | CircuitOpened
+    | CircuitClosed
 )

@@ -132,6 +132,7 @@ def _source(table: Table) -> SourceSettings:
     policy = _policy(table)
     lookup = table.take("lookup_deadline", values.seconds(_MOST_LOOKUP_SECONDS))
     scan = table.take("scan_deadline", values.seconds(_MOST_SCAN_SECONDS))
+    keep = table.take("keep_mounted", values.boolean)
     table.finish()
     if kind == "directory":
         if "repository" in table:
@@ -148,7 +149,8 @@ def _source(table: Table) -> SourceSettings:
         "lookup_deadline": lookup,
         "scan_deadline": scan,
     }
-    return attrs.evolve(settings, **{key: value for key, value in given.items() if value})
+    given = {key: value for key, value in given.items() if value}
+    return attrs.evolve(settings, **given, keep_mounted=keep is not False)
 
 
 def _required(table: Table, key: str, value: str | None) -> str:

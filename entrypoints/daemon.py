@@ -28,8 +28,11 @@ from .config import Config
 from .endpoint import claim_address, plain_address, private_files
 from .errors import StartError
 from .locks import Lock
+from .overview import Overseer
 from .root import claim_root, database_path, plain_root, require_own_files, reserve_path
-from .rpc.server import BindError, SnapshotServer
+from .rpc.admin import AdminServicer
+from .rpc.health import HealthServicer
+from .rpc.server import BindError, Service, SnapshotServer
 from .warming import warm_up
 
 GRACE = 10.0
@@ -69,13 +72,17 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
             parts = compose(root, config, store, log.logger)
             _tidy(parts, config)
         held.callback(parts.probes.close)
-        server = SnapshotServer(parts.snapshotter, log.logger)
+        server = SnapshotServer(
+            parts.snapshotter, log.logger, services=_services(root, config, parts)
+        )
         _bind(server, address)
         parts.measurer.start()
         held.callback(parts.measurer.stop, _LAST)
         server.start()
         names = tuple(source.name for source in config.sources)
-        warm_up(names, parts.sources, parts.context.clock, log.logger)
+        warm_up(names, parts.tended.sources, parts.context.clock, log.logger)
+        parts.tended.start()
+        held.callback(parts.tended.stop, _LAST)
         log.logger.info(
             "serving", version=__version__, address=address, root=root, sources=list(names)
         )
@@ -83,6 +90,14 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
         log.logger.info("stopping: calls in flight finish, nothing is deleted")
         _end_calls(server, parts, log)
     return 0
+
+
+def _services(root: str, config: Config, parts: Parts) -> tuple[Service, ...]:
+    context = parts.context
+    overseer = Overseer(
+        root, config.sources, context.store, parts.tended, parts.probes, context.clock.now()
+    )
+    return HealthServicer(overseer), AdminServicer(overseer)
 
 
 def _claim(root: str, address: str, log: Log, *, fresh: bool) -> tuple[Lock, Lock]:

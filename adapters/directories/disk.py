@@ -137,6 +137,7 @@ class DiskDirectories:
         """See ``Directories.has_files``."""
         path = self._directory(identifier) / "fs"
         with medium(path, "read"):
+            require_real(self._snapshots)
             return is_directory(path)
 
     def mend_active(self, identifier: int, owner: tuple[int, int] | int) -> bool:
@@ -153,6 +154,7 @@ class DiskDirectories:
     def _mend(self, identifier: int, wanted: Mapping[str, tuple[int, tuple[int, int]]]) -> bool:
         path = self._directory(identifier)
         with medium(path, "made again"):
+            require_real(self._snapshots)
             if all(is_directory(path / name) for name in wanted):
                 return False
             # One at a time: a directory that somebody uses already must not be replaced.
@@ -174,6 +176,7 @@ class DiskDirectories:
         """See ``Directories.is_empty``."""
         path = self._directory(identifier) / "fs"
         with medium(path, "read"):
+            require_real(self._snapshots)
             try:
                 with os.scandir(path) as entries:
                     return next(entries, None) is None

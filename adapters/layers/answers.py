@@ -35,6 +35,12 @@ def diff_id_in(answer: Message) -> Digest | None:
     return Digest.parse(f"sha256:{digits}") if isinstance(digits, str) else None
 
 
+def revision_in(answer: Message) -> int | None:
+    """Read the revision of a repository; None if it is not known."""
+    number = answer.get("revision")
+    return number if isinstance(number, int) else None
+
+
 def names_in(answer: Message) -> Names | None:
     """Read the result of a scan; None if it is not one."""
     try:

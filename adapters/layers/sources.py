@@ -11,11 +11,15 @@ from .answers import diff_id_in, directories_in, miss_in, names_in, place_in
 from .prober import Message, Prober
 from .settings import SourceSettings, below_root
 
+_GONE = "the source is not configured any more"
 _TOO_LATE = "the time for look-ups was used up before"
 
 
 class Sources:
-    """Implements ``LayerSources``; every touch of a source happens in a probe process."""
+    """Implements ``LayerSources`` and ``Trials``.
+
+    Every touch of a source happens in a probe process.
+    """
 
     def __init__(
         self,
@@ -43,23 +47,27 @@ class Sources:
         """Seconds that one request may spend on look-ups altogether: the longest deadline."""
         return max((source.lookup_deadline for source in self._settings.values()), default=0.0)
 
-    def find(self, digest: Digest, until: float) -> Hit | Miss:
-        """See ``LayerSources.find``."""
-        misses: list[Miss] = []
-        for source in self._settings.values():
-            outcome = self._look(source, digest, until)
-            if isinstance(outcome, Hit):
-                return outcome
-            misses.append(outcome)
-        if not misses:
-            return Miss(Reason.NO_SOURCE, "no source is configured")
-        return next((miss for miss in misses if miss.reason is not Reason.ABSENT), misses[0])
+    @property
+    def names(self) -> Sequence[str]:
+        """See ``LayerSources.names``."""
+        return tuple(self._settings)
+
+    def identify(self, source: str, until: float) -> Miss | None:
+        """See ``Trials.identify``."""
+        settings = self._settings.get(source)
+        if settings is None:
+            return Miss(Reason.NO_SOURCE, _GONE, source)
+        seconds = min(until - self._clock.monotonic(), settings.lookup_deadline)
+        if seconds <= 0:
+            return Miss(Reason.SLOW, f"{_TOO_LATE} this source was asked", source)
+        request = {"do": "root", "source": settings.request, "hold": False}
+        return miss_in(self._prober.ask(request, seconds), source)
 
     def look(self, layer: Layer, until: float) -> Hit | Miss:
         """See ``LayerSources.look``."""
         source = self._settings.get(layer.source)
         if source is None:
-            return Miss(Reason.NO_SOURCE, "the source is not configured any more", layer.source)
+            return Miss(Reason.NO_SOURCE, _GONE, layer.source)
         return self._look(source, layer.digest, until)
 
     def _look(self, source: SourceSettings, digest: Digest, until: float) -> Hit | Miss:
@@ -117,7 +125,7 @@ class Sources:
         """See ``LayerSources.scan``."""
         source = self._settings.get(layer.source)
         if source is None:
-            return Miss(Reason.NO_SOURCE, "the source is not configured any more", layer.source)
+            return Miss(Reason.NO_SOURCE, _GONE, layer.source)
 
         def finished(answer: Message) -> None:
             names = names_in(answer)

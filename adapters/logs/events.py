@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 
 from cvmfs_snapshotter.domain.events import (
+    CircuitClosed,
+    CircuitOpened,
     DirectoryKept,
     DirectoryMade,
     Event,
@@ -54,7 +56,7 @@ class LogEvents:
             with contextlib.suppress(Exception):
                 self._logger.exception("an event could not be logged", event_type=type(event))
 
-    def _write(self, event: Event) -> None:
+    def _write(self, event: Event) -> None:  # noqa: C901 - a case for each event
         match event:
             case LayerDecided():
                 self._decided(event)
@@ -95,6 +97,37 @@ class LogEvents:
                 self._logger.info(
                     "source moved", source=source, before=before, after=after, links=links
                 )
+            case CircuitOpened() | CircuitClosed():
+                self._circuit(event)
+
+    def _circuit(self, event: CircuitOpened | CircuitClosed) -> None:
+        if isinstance(event, CircuitClosed):
+            self._circuit_closed(event)
+            return
+        self._logger.warning(
+            "circuit opened: the source is not asked until a trial succeeds",
+            source=event.source,
+            circuit="open",
+            reason=event.cause.reason.value,
+            detail=event.cause.detail,
+            waits_for=event.cause.operation.value,
+            failures=event.failures,
+            next_try_seconds=round(event.next_try, 3),
+        )
+
+    def _circuit_closed(self, event: CircuitClosed) -> None:
+        note = {"layers_at_fault": event.suspects} if event.suspects else {}
+        self._logger.log(
+            30 if event.suspects else 20,
+            "circuit closed: the source is asked again",
+            source=event.source,
+            circuit="closed",
+            reason=event.cause.reason.value,
+            detail=event.cause.detail,
+            open_seconds=round(event.seconds, 3),
+            tries=event.tries,
+            **note,
+        )
 
     def _decided(self, event: LayerDecided) -> None:
         outcome = event.outcome

@@ -324,7 +324,7 @@ class SnapshotterContract:
         bench.snapshotter.remove("base")
         refused(bench, NotFoundError, lambda: bench.snapshotter.remove("base"))
 
-    def test_a_thousand_removed_snapshots_go_in_one_pass(self, bench: Bench) -> None:
+    def test_many_removed_snapshots_go_in_one_pass(self, bench: Bench) -> None:
         """Cleanup works through all of them, batch by batch."""
         for number in range(250):
             bench.snapshotter.prepare(f"k{number}", "", {})

@@ -289,3 +289,13 @@ def test_no_file_there(tmp_path: Path, name: str, cause: str) -> None:
     """A file that was named and cannot be read is an error, not the defaults."""
     with pytest.raises(ConfigError, match=cause):
         load_config(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(("line", "expected"), [("", True), ("true", True), ("false", False)])
+def test_keep_mounted(tmp_path: Path, line: str, expected: bool) -> None:
+    """A source is kept mounted unless the file says otherwise."""
+    file = tmp_path / "config.toml"
+    more = f"keep_mounted = {line}\n" if line else ""
+    file.write_text(f'[[source]]\nname = "a"\nkind = "directory"\npath = "/a"\n{more}')
+
+    assert expected is load_config(str(file)).sources[0].keep_mounted

@@ -208,7 +208,7 @@ def place() -> Iterator[Place]:
     """Give a place; whatever was started there is killed after the test."""
     base = Path(tempfile.mkdtemp(prefix="cvd-", dir="/tmp"))  # short, as a socket's path must be
     made = Place(base, Repository.make(base / "source"))
-    made.configure("lookup_deadline = 1\n")
+    made.configure("lookup_deadline = 1\nkeep_mounted = false\n")
     yield made
     for running in made.started:
         running.clear()
@@ -703,7 +703,7 @@ def test_calls_in_flight_finish(place: Place, number: signal.Signals) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_second_signal(place: Place, number: signal.Signals) -> None:
     """A second signal ends the daemon at once; what was not answered has not happened."""
-    place.configure("lookup_deadline = 8\n")
+    place.configure("lookup_deadline = 8\nkeep_mounted = false\n")
     place.repository.publish(HELLO)
     daemon = place.start()
     worker = daemon.worker()

@@ -45,17 +45,18 @@ SERVERS: Final = """
 """
 
 # Without CAP_SYS_RESOURCE a process may not lower its score (oom_score_adj), which pods of the CRI
-# want. The directories of CNI are not there: all pods of tests use the network of the machine.
+# want.
 CRI_OF_1: Final = """
 [plugins."io.containerd.grpc.v1.cri"]
   disable_apparmor = true
   disable_tcp_service = true
+  netns_mounts_under_state_dir = true
   restrict_oom_score_adj = true
   sandbox_image = "{sandbox}"
   stats_collect_period = {stats}
 [plugins."io.containerd.grpc.v1.cri".cni]
-  bin_dir = "{directory}/cni/bin"
-  conf_dir = "{directory}/cni/conf"
+  bin_dir = "{directory}/cni"
+  conf_dir = "{directory}/cni"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
   runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
@@ -68,10 +69,11 @@ CRI_OF_1: Final = """
 CRI_OF_2: Final = """
 [plugins.'io.containerd.cri.v1.runtime']
   disable_apparmor = true
+  netns_mounts_under_state_dir = true
   restrict_oom_score_adj = true
 [plugins.'io.containerd.cri.v1.runtime'.cni]
-  bin_dirs = ["{directory}/cni/bin"]
-  conf_dir = "{directory}/cni/conf"
+  bin_dirs = ["{directory}/cni"]
+  conf_dir = "{directory}/cni"
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
   runtime_type = "io.containerd.runc.v2"
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]

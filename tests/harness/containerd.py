@@ -9,7 +9,7 @@ from typing import Self
 import attrs
 import grpc
 
-from tests.harness import mounts
+from tests.harness import cni, mounts
 from tests.harness.cgroups import Cgroup
 from tests.harness.configuration import SNAPSHOTTER, Private, Proxy, without_daemon
 from tests.harness.cri import Cri
@@ -73,6 +73,7 @@ class Containerd:
         """
         directory.mkdir(parents=True)
         snapshotter = SNAPSHOTTER if proxy or snippet else "overlayfs"
+        cni.install(directory / "cni")
         hosts = directory / "certs.d" / registry
         hosts.mkdir(parents=True)
         (hosts / "hosts.toml").write_text(HOSTS.format(host=registry))
@@ -124,7 +125,15 @@ class Containerd:
 
     def ctr(self, namespace: str = "k8s.io") -> Ctr:
         """Give a runner of `ctr` for one of containerd's namespaces."""
-        return Ctr(self._parts.containerd / "ctr", self.socket, namespace, self.log.parent)
+        return Ctr(
+            self._parts.containerd / "ctr",
+            self.socket,
+            namespace,
+            self.directory,
+            self.hosts,
+            self._parts.runc,
+            self.cgroup,
+        )
 
     def start(self) -> Self:
         """Start it and wait until the CRI answers.

@@ -9,7 +9,10 @@ import pytest
 
 from cvmfs_snapshotter.adapters.logs.events import LogEvents
 from cvmfs_snapshotter.adapters.logs.logger import MAX_TEXT, Log, open_log
+from cvmfs_snapshotter.domain.circuit import Cause, Operation
 from cvmfs_snapshotter.domain.events import (
+    CircuitClosed,
+    CircuitOpened,
     DirectoryKept,
     DirectoryMade,
     Event,
@@ -323,6 +326,46 @@ def test_source_moved(written: Written) -> None:
         "after": "/b",
         "links": 3,
     } == written.line(SourceMoved("nfs", "/a", "/b", 3))
+
+
+OPENED = CircuitOpened("nfs", Cause(Operation.LOOK_UP, Reason.SLOW, "no answer"), 2, 0.87654)
+CLOSED = CircuitClosed("nfs", Cause(Operation.LOOK_UP, Reason.SLOW, "no answer"), 12.34567, 4, 0)
+
+
+def test_circuit_opened(written: Written) -> None:
+    """A circuit that opens is a warning with the cause, and what has to work again."""
+    assert {
+        "level": "warning",
+        "msg": "circuit opened: the source is not asked until a trial succeeds",
+        "source": "nfs",
+        "circuit": "open",
+        "reason": "slow",
+        "detail": "no answer",
+        "waits_for": "look-up",
+        "failures": 2,
+        "next_try_seconds": 0.877,
+    } == written.line(OPENED)
+
+
+def test_circuit_closed(written: Written) -> None:
+    """A circuit that closes says how long it was open, and why."""
+    assert {
+        "level": "info",
+        "msg": "circuit closed: the source is asked again",
+        "source": "nfs",
+        "circuit": "closed",
+        "reason": "slow",
+        "detail": "no answer",
+        "open_seconds": 12.346,
+        "tries": 4,
+    } == written.line(CLOSED)
+
+
+def test_circuit_closed_because_of_layers(written: Written) -> None:
+    """That layers are at fault and not their source is a warning."""
+    line = written.line(attrs.evolve(CLOSED, suspects=3))
+
+    assert ("warning", 3) == (line["level"], line["layers_at_fault"])
 
 
 def test_threshold(make: Make) -> None:

@@ -11,6 +11,9 @@ scan    ``source``, ``layer``               see ``scanning.Scan``
 below   ``sources``, ``lowers`` (pairs as   ``directories``: path, mode, owner, group, time in
         above, or paths of unpacked ones),  nanoseconds of each that the chain shows
         ``paths``
+root    ``source``, ``hold``                ``proven``, ``revision`` (null if not known). With
+                                            ``hold`` the root stays open until the process ends
+                                            or a further ``hold`` succeeds or fails
 ======  ==================================  ==================================================
 
 A source is ``root`` and ``repository``, which is null for a plain directory. A layer is the
@@ -29,6 +32,7 @@ from functools import partial
 from typing import Any
 
 from .below import Lower, Published, Unpacked, directories_below
+from .holding import Held, revision
 from .identity import require_alive, require_repository
 from .ingest import Ingest
 from .metadata import diff_id
@@ -111,6 +115,27 @@ def below(request: dict[str, Any], _: Report) -> dict[str, object]:
     return {"directories": found}
 
 
+_HELD = Held()
+
+
+def identify(request: dict[str, Any], _: Report) -> dict[str, object]:
+    """Ask a source who it is, and hold its root if that is wanted; see the table above."""
+    source, hold = request["source"], request["hold"]
+    path = source["root"]
+    try:
+        with source_root(path) as root:
+            proven = _require_source(source, root)
+            if hold:
+                _HELD.take(root, path)
+            known = None if source["repository"] is None else revision(root)
+            return {"proven": proven, "revision": known}
+    except MissError:
+        # What is dead could not be unmounted, and so not be mounted again, while it is held.
+        if hold:
+            _HELD.let_go()
+        raise
+
+
 def _layer(
     source: dict[str, Any], root: int, digits: str
 ) -> AbstractContextManager[LayerDirectory]:
@@ -125,7 +150,7 @@ def _require_source(source: dict[str, Any], root: int) -> bool:
     return require_repository(root, source["root"], source["repository"])
 
 
-_OPERATIONS = {"look": look, "check": check, "scan": scan, "below": below}
+_OPERATIONS = {"look": look, "check": check, "scan": scan, "below": below, "root": identify}
 
 
 def answer(request: dict[str, Any], report: Report) -> dict[str, object]:
@@ -144,6 +169,8 @@ def answer(request: dict[str, Any], report: Report) -> dict[str, object]:
         return {"reason": miss.reason, "detail": miss.detail}
     except BrokenPipeError:
         raise
+    except MemoryError:
+        return {"reason": FAILED, "detail": f"it takes more than {MEMORY_BYTES} bytes to look at"}
     except Exception as error:  # noqa: BLE001 - one bad request must not cost the process
         return {"reason": FAILED, "detail": f"the probe itself failed: {type(error).__name__}"}
 
