@@ -103,6 +103,19 @@ class OrphansFound:
 
 
 @attrs.frozen
+class UpkeepPutOff:
+    """Something that is done at start could not be, and the next start does it again.
+
+    Attributes:
+        what: was to be done.
+        cause: in words.
+    """
+
+    what: str
+    cause: str
+
+
+@attrs.frozen
 class SourceMoved:
     """The links of a source's layers were changed to its new path.
 
@@ -163,6 +176,7 @@ Event = (
     | DirectoryKept
     | DirectoryMade
     | OrphansFound
+    | UpkeepPutOff
     | SourceMoved
     | CircuitOpened
     | CircuitClosed

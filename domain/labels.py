@@ -45,6 +45,10 @@ MAX_LABEL_BYTES = 4096
 MAX_LABELS_BYTES = 15 * 1024 * 1024
 """Most that all labels of a snapshot may take, so that its record fits a message of 16 MiB."""
 
+MAX_LABELS = 10_000
+"""Most labels of a snapshot. They are stored one by one while nobody else can write, and an image
+may have annotations by the hundred thousand."""
+
 _MAX_ID = 2**32 - 2
 
 
@@ -61,12 +65,12 @@ def checked(labels: Mapping[str, str]) -> dict[str, str]:
         The labels to store.
 
     Raises:
-        InvalidArgumentError: a label is longer than ``MAX_LABEL_BYTES``, or all together take more
-            than ``MAX_LABELS_BYTES``.
+        InvalidArgumentError: a label is longer than ``MAX_LABEL_BYTES``, all together take more
+            than ``MAX_LABELS_BYTES``, or there are more than ``MAX_LABELS``.
     """
+    _check_sum(labels)
     for key, value in labels.items():
         _check_length(key, value)
-    _check_sum(labels)
     return {key: value for key, value in labels.items() if value and key not in _OURS}
 
 
@@ -83,6 +87,10 @@ def _check_length(key: str, value: str) -> None:
 
 
 def _check_sum(labels: Mapping[str, str]) -> None:
+    if len(labels) > MAX_LABELS:
+        raise InvalidArgumentError(
+            f"there are {len(labels)} labels; at most {MAX_LABELS} are allowed"
+        )
     total = sum(len(key.encode()) + len(value.encode()) for key, value in labels.items())
     if total > MAX_LABELS_BYTES:
         raise InvalidArgumentError(
@@ -115,7 +123,7 @@ class LabelChange:
 
         Raises:
             InvalidArgumentError: the change sets or deletes one of those to keep, or the labels
-                would take more than ``MAX_LABELS_BYTES``.
+                would take more than ``MAX_LABELS_BYTES`` or be more than ``MAX_LABELS``.
         """
         after = dict(labels) if self.replace is None else dict(self.replace)
         named = self.change if self.replace is None else self.replace

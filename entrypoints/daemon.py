@@ -15,6 +15,7 @@ from cvmfs_snapshotter.adapters.directories import DiskDirectories
 from cvmfs_snapshotter.adapters.logs.logger import Log
 from cvmfs_snapshotter.adapters.sqlite import (
     DatabaseError,
+    Reserve,
     SqliteStore,
     open_store,
 )
@@ -27,8 +28,11 @@ from .config import Config
 from .endpoint import claim_address, plain_address, private_files
 from .errors import StartError
 from .locks import Lock
-from .root import claim_root, database_path, plain_root
-from .rpc.server import BindError, SnapshotServer
+from .overview import Overseer
+from .root import claim_root, database_path, plain_root, require_own_files, reserve_path
+from .rpc.admin import AdminServicer
+from .rpc.health import HealthServicer
+from .rpc.server import BindError, Service, SnapshotServer
 from .warming import warm_up
 
 GRACE = 10.0
@@ -62,14 +66,15 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
         for lock in _claim(root, address, log, fresh=fresh):
             held.callback(lock.release)
         wait_until_told = held.enter_context(_told_to_stop())
-        store = _open_store(root)
-        held.callback(store.close)
+        store = held.enter_context(_open_store(root, log))
         with _expected("the state directory cannot be used"):
             DiskDirectories(root).prepare()
             parts = compose(root, config, store, log.logger)
             _tidy(parts, config)
         held.callback(parts.probes.close)
-        server = SnapshotServer(parts.snapshotter, log.logger)
+        server = SnapshotServer(
+            parts.snapshotter, log.logger, services=_services(root, config, parts)
+        )
         _bind(server, address)
         parts.measurer.start()
         held.callback(parts.measurer.stop, _LAST)
@@ -85,6 +90,14 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
         log.logger.info("stopping: calls in flight finish, nothing is deleted")
         _end_calls(server, parts, log)
     return 0
+
+
+def _services(root: str, config: Config, parts: Parts) -> tuple[Service, ...]:
+    context = parts.context
+    overseer = Overseer(
+        root, config.sources, context.store, parts.tended, parts.probes, context.clock.now()
+    )
+    return HealthServicer(overseer), AdminServicer(overseer)
 
 
 def _claim(root: str, address: str, log: Log, *, fresh: bool) -> tuple[Lock, Lock]:
@@ -140,15 +153,27 @@ def _require_kernel(root: str, log: Log) -> None:
         log.logger.warning("whether overlays can be mounted is not known", cause=error.strerror)
 
 
-def _open_store(root: str) -> SqliteStore:
-    path = Path(database_path(root))
+@contextmanager
+def _open_store(root: str, log: Log) -> Iterator[SqliteStore]:
+    path, reserve = Path(database_path(root)), Reserve(Path(reserve_path(root)))
+    require_own_files(root)
     try:
         prepare_database(path)
-        return open_store(path)
+        store = open_store(path, reserve)
     except (DatabaseError, SnapshotterError) as error:
         raise StartError(str(error)) from error
     except OSError as error:
         raise StartError(f"{path} cannot be opened: {error.strerror}") from error
+    if not reserve.make():
+        log.logger.warning(
+            "the disk is nearly full: no space is set aside for removing snapshots from it"
+        )
+    try:
+        yield store
+    finally:
+        store.close()
+        # What SQLite's files have taken is free now, and the next start will need it.
+        reserve.make_of_the_last()
 
 
 @contextmanager

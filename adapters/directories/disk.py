@@ -14,9 +14,10 @@ container that uses it. The modes are those of containerd's own overlayfs snapsh
 """
 
 import os
+import stat
 import threading
 from collections.abc import Collection, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from cvmfs_snapshotter.domain.errors import FailedPreconditionError
@@ -119,6 +120,11 @@ class DiskDirectories:
 
     def link_layer(self, identifier: int, path: str) -> None:
         """See ``Directories.link_layer``."""
+        # Asked for every layer of every container, and nearly always there: a path as a text, and
+        # one system call.
+        with suppress(OSError):
+            if os.readlink(f"{self._root}/l/{identifier}") == path:  # noqa: PTH115 - see above
+                return
         with medium(self._link(identifier), "made"):
             require_real(self._links)
             replace_link(self._link(identifier), path)
@@ -135,8 +141,13 @@ class DiskDirectories:
 
     def has_files(self, identifier: int) -> bool:
         """See ``Directories.has_files``."""
+        with suppress(OSError):
+            # As in `link_layer`.
+            if stat.S_ISDIR(os.lstat(f"{self._root}/snapshots/{identifier}/fs").st_mode):
+                return True
         path = self._directory(identifier) / "fs"
         with medium(path, "read"):
+            require_real(self._snapshots)
             return is_directory(path)
 
     def mend_active(self, identifier: int, owner: tuple[int, int] | int) -> bool:
@@ -153,6 +164,7 @@ class DiskDirectories:
     def _mend(self, identifier: int, wanted: Mapping[str, tuple[int, tuple[int, int]]]) -> bool:
         path = self._directory(identifier)
         with medium(path, "made again"):
+            require_real(self._snapshots)
             if all(is_directory(path / name) for name in wanted):
                 return False
             # One at a time: a directory that somebody uses already must not be replaced.
@@ -174,6 +186,7 @@ class DiskDirectories:
         """See ``Directories.is_empty``."""
         path = self._directory(identifier) / "fs"
         with medium(path, "read"):
+            require_real(self._snapshots)
             try:
                 with os.scandir(path) as entries:
                     return next(entries, None) is None

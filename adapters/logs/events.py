@@ -16,6 +16,7 @@ from cvmfs_snapshotter.domain.events import (
     OwnersLost,
     SnapshotCommitted,
     SourceMoved,
+    UpkeepPutOff,
 )
 from cvmfs_snapshotter.domain.layer import Hit, Layer, Miss, Reason
 
@@ -55,7 +56,7 @@ class LogEvents:
             with contextlib.suppress(Exception):
                 self._logger.exception("an event could not be logged", event_type=type(event))
 
-    def _write(self, event: Event) -> None:
+    def _write(self, event: Event) -> None:  # noqa: C901 - a case for each event
         match event:
             case LayerDecided():
                 self._decided(event)
@@ -88,6 +89,10 @@ class LogEvents:
                 self._owners_lost(layer, owner)
             case OrphansFound(doomed, unknown):
                 self._orphans(doomed, unknown)
+            case UpkeepPutOff(what, cause):
+                self._logger.warning(
+                    "something was put off until the next start", what=what, cause=cause
+                )
             case SourceMoved(source, before, after, links):
                 self._logger.info(
                     "source moved", source=source, before=before, after=after, links=links

@@ -2,6 +2,7 @@
 
 import copy
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import TypeVar
@@ -12,7 +13,7 @@ from cvmfs_snapshotter.domain.companions import Companion, Names
 from cvmfs_snapshotter.domain.errors import AlreadyExistsError
 from cvmfs_snapshotter.domain.filters import Pins
 from cvmfs_snapshotter.domain.layer import Layer
-from cvmfs_snapshotter.domain.ports.store import Position, Records, Transaction
+from cvmfs_snapshotter.domain.ports.store import Census, Position, Records, Transaction
 from cvmfs_snapshotter.domain.snapshot import Kind, Snapshot, Usage
 
 T = TypeVar("T")
@@ -29,6 +30,7 @@ class _State:
     companions: dict[str, Companion] = attrs.field(factory=dict)
     claimed: set[int] = attrs.field(factory=set)
     unknown: set[int] = attrs.field(factory=set)
+    following: int = 1
 
     def get(self, name: str) -> Snapshot | None:
         return next((s for s in self.snapshots.values() if s.name == name), None)
@@ -59,6 +61,12 @@ class _State:
         ]
         return sorted(found, key=Position.of)[:limit]
 
+    def census(self) -> Census:
+        counts = Counter(
+            (s.kind, s.layer.source if s.layer else "") for s in self.snapshots.values()
+        )
+        return Census(dict(counts), len(self.buried))
+
     def unmeasured(self, limit: int) -> Sequence[int]:
         committed = (s for s in self.snapshots.values() if s.kind is Kind.COMMITTED)
         return sorted(s.identifier for s in committed if s.usage is None)[:limit]
@@ -68,6 +76,9 @@ class _State:
 
     def strangers(self) -> Sequence[int]:
         return sorted(self.unknown)
+
+    def next_identifier(self) -> int:
+        return self.following
 
     def unrecorded(self, identifiers: Sequence[int]) -> Sequence[int]:
         recorded = {*self.snapshots, *self.buried, *self.unknown}
@@ -173,13 +184,12 @@ class MemoryStore:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._state = _State()
-        self._next = 1
 
     def read(self, operation: Callable[[Records], T]) -> T:
         """See ``Store.read``."""
         return operation(self._state)
 
-    def write(self, operation: Callable[[Transaction], T]) -> T:
+    def write(self, operation: Callable[[Transaction], T], *, frees: bool = False) -> T:  # noqa: ARG002 - memory is never set aside
         """See ``Store.write``."""
         with self._lock:
             # Readers keep the state they have; a failing operation leaves only its copy changed.
@@ -193,10 +203,12 @@ class MemoryStore:
     def new_identifier(self) -> int:
         """See ``Store.new_identifier``."""
         with self._lock:
-            self._next += 1
-            return self._next - 1
+            given = self._state.following
+            self._state = attrs.evolve(self._state, following=given + 1)
+            return given
 
     def raise_identifiers(self, above: int) -> None:
         """See ``Store.raise_identifiers``."""
         with self._lock:
-            self._next = max(self._next, above + 1)
+            following = max(self._state.following, above + 1)
+            self._state = attrs.evolve(self._state, following=following)

@@ -8,8 +8,8 @@ from cvmfs_snapshotter.domain.companions import Companion, Names
 from cvmfs_snapshotter.domain.errors import AlreadyExistsError
 from cvmfs_snapshotter.domain.filters import Pins
 from cvmfs_snapshotter.domain.layer import Digest, Layer
-from cvmfs_snapshotter.domain.ports.store import Position
-from cvmfs_snapshotter.domain.snapshot import Snapshot, Usage
+from cvmfs_snapshotter.domain.ports.store import Census, Position
+from cvmfs_snapshotter.domain.snapshot import Kind, Snapshot, Usage
 
 from . import statements
 from .rows import names_of, row_of, snapshot_of, text_of
@@ -76,6 +76,12 @@ class SqliteRecords:
         rows = self._run(statements.PAGES[key], after=after, limit=limit, **wanted)
         return [snapshot_of(row) for row in rows]
 
+    def census(self) -> Census:
+        """See ``Records.census``."""
+        rows = self._run(statements.CENSUS).fetchall()
+        (tombstones,) = self._run(statements.TOMBSTONES_COUNTED).fetchone()
+        return Census({(Kind(kind), source): count for kind, source, count in rows}, tombstones)
+
     def unmeasured(self, limit: int) -> Sequence[int]:
         """See ``Records.unmeasured``."""
         return self._numbers(statements.UNMEASURED, limit=limit)
@@ -87,6 +93,11 @@ class SqliteRecords:
     def strangers(self) -> Sequence[int]:
         """See ``Records.strangers``."""
         return self._numbers(statements.STRANGERS_KNOWN)
+
+    def next_identifier(self) -> int:
+        """See ``Records.next_identifier``."""
+        following: int = self._run(statements.NEXT_IDENTIFIER).fetchone()[0]
+        return following
 
     def unrecorded(self, identifiers: Sequence[int]) -> Sequence[int]:
         """See ``Records.unrecorded``."""
@@ -218,7 +229,7 @@ class SqliteTransaction(SqliteRecords):
 
     def take_identifiers(self, count: int) -> int:
         """Take that many identifiers; gives the first of them."""
-        first: int = self._run(statements.NEXT_IDENTIFIER).fetchone()[0]
+        first = self.next_identifier()
         self.raise_identifiers(first + count)
         return first
 

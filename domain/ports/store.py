@@ -8,7 +8,7 @@ import attrs
 from ..companions import Companion, Names
 from ..filters import Pins
 from ..layer import Layer
-from ..snapshot import Snapshot, Usage
+from ..snapshot import Kind, Snapshot, Usage
 
 T = TypeVar("T")
 
@@ -29,6 +29,20 @@ class Position:
     def of(cls, snapshot: Snapshot) -> "Position":
         """Give the place of a snapshot."""
         return cls(local=not snapshot.remote, identifier=snapshot.identifier)
+
+
+@attrs.frozen
+class Census:
+    """How many records there are.
+
+    Attributes:
+        snapshots: by kind and name of the source, which is empty for local ones. What there is
+            none of is not in it.
+        tombstones: removed snapshots whose directories wait for Cleanup.
+    """
+
+    snapshots: Mapping[tuple[Kind, str], int]
+    tombstones: int
 
 
 class Records(Protocol):
@@ -66,6 +80,10 @@ class Records(Protocol):
         """
         ...
 
+    def census(self) -> Census:
+        """Count all records; takes the longer the more there are."""
+        ...
+
     def unmeasured(self, limit: int) -> Sequence[int]:
         """Give identifiers of committed snapshots without usage, at most ``limit``."""
         ...
@@ -76,6 +94,10 @@ class Records(Protocol):
 
     def strangers(self) -> Sequence[int]:
         """Give every identifier that ``add_strangers`` was told of, in order."""
+        ...
+
+    def next_identifier(self) -> int:
+        """Give a number that was never given as an identifier, and none from it upwards was."""
         ...
 
     def unrecorded(self, identifiers: Sequence[int]) -> Sequence[int]:
@@ -201,7 +223,7 @@ class Store(Protocol):
         """
         ...
 
-    def write(self, operation: Callable[[Transaction], T]) -> T:
+    def write(self, operation: Callable[[Transaction], T], *, frees: bool = False) -> T:
         """Run a changing operation and return once its changes would survive a power cut.
 
         Operations of callers that wait at the same time may share one sync of the disk. An
@@ -209,6 +231,8 @@ class Store(Protocol):
 
         Args:
             operation: has no effect outside its transaction and may run twice.
+            frees: it leads to space being freed. On a full disk it gets what was set aside for
+                that, without which nothing could ever be removed.
 
         Returns:
             What the operation returned.
@@ -224,5 +248,8 @@ class Store(Protocol):
         ...
 
     def raise_identifiers(self, above: int) -> None:
-        """Make every identifier given from now on greater than ``above``."""
+        """Make every identifier given from now on greater than ``above``.
+
+        What is set aside for a full disk may be used.
+        """
         ...

@@ -696,6 +696,21 @@ def reasons() -> Iterator[str]:
     yield from (misses.NOT_MOUNTED, misses.WRONG_REPOSITORY, misses.BAD_METADATA, misses.FAILED)
 
 
+def test_a_lack_of_memory_is_a_miss(
+    tmp_path: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A layer that is too large to look at is said to be so, without the words of Python."""
+
+    def too_large(_: object, descriptor: int, path: str) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(scanning.Scan, "run", too_large)
+    found = ask("scan", tmp_path)
+
+    assert "failed" == found["reason"]
+    assert f"it takes more than {1 << 30} bytes to look at" == found["detail"]
+
+
 def test_vocabulary() -> None:
     """The worker, which imports nothing of the domain, speaks its words."""
     assert {reason.value for reason in Reason} >= set(reasons())

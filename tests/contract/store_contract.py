@@ -11,7 +11,7 @@ from cvmfs_snapshotter.domain.companions import Companion, Directory, Names
 from cvmfs_snapshotter.domain.errors import AlreadyExistsError
 from cvmfs_snapshotter.domain.filters import Pins
 from cvmfs_snapshotter.domain.layer import Digest, Layer
-from cvmfs_snapshotter.domain.ports.store import Position, Store, Transaction
+from cvmfs_snapshotter.domain.ports.store import Census, Position, Store, Transaction
 from cvmfs_snapshotter.domain.snapshot import NOTHING_LOCAL, Kind, Snapshot, Usage
 
 TARGET = Digest("a" * 64)
@@ -321,6 +321,27 @@ class StoreContract:
         assert [] == list(store.read(lambda r: r.tombstones(first.identifier, 10)))
         store.write(lambda t: t.forget_tombstones([first.identifier, 999]))
         assert [] == list(store.read(lambda r: r.tombstones(0, 10)))
+
+    def test_census(self, store: Store) -> None:
+        """Snapshots are counted by kind and source, and removed ones apart."""
+        assert Census({}, 0) == store.read(lambda r: r.census())
+        base = add(store, remote("a"))
+        add(store, remote("b", base))
+        add(store, remote("c", target=Digest("f" * 64), source="nfs"))
+        add(store, local("d"))
+        add(store, local("e", base, Kind.ACTIVE))
+        add(store, local("f", base, Kind.VIEW))
+        gone = add(store, local("g", base, Kind.VIEW))
+        store.write(lambda t: t.bury(gone.identifier))
+
+        expected = {
+            (Kind.COMMITTED, "unpacked"): 2,
+            (Kind.COMMITTED, "nfs"): 1,
+            (Kind.COMMITTED, ""): 1,
+            (Kind.ACTIVE, ""): 1,
+            (Kind.VIEW, ""): 1,
+        }
+        assert Census(expected, 1) == store.read(lambda r: r.census())
 
     def test_tombstones_come_in_order_and_in_pieces(self, store: Store) -> None:
         """They are given from the lowest up, none above the limit."""

@@ -144,3 +144,14 @@ def test_all_labels_together_have_a_limit() -> None:
     change = labels.change_of([f"labels.{key}" for key in other], other)
     with pytest.raises(InvalidArgumentError, match="together"):
         change.apply(half, keep={})
+
+
+def test_labels_are_counted() -> None:
+    """A snapshot has so many labels at most, whether they come at once or one by one."""
+    most = {str(number): "v" for number in range(labels.MAX_LABELS)}
+    assert most == labels.checked(most)
+    with pytest.raises(InvalidArgumentError, match="10001 labels"):
+        labels.checked(most | {"k": "v"})
+    change = labels.change_of(["labels.k"], {"k": "v"})
+    with pytest.raises(InvalidArgumentError, match="10001 labels"):
+        change.apply(most, keep={})

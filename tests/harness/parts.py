@@ -1,4 +1,4 @@
-"""Where the unpacked programs are: containerd, runc, a registry, busybox."""
+"""Where the unpacked programs are: containerd, runc, a registry, busybox; and libfuse."""
 
 import os
 import subprocess
@@ -21,6 +21,7 @@ class Parts:
         runc: The program.
         registry: The program `docker-registry`.
         busybox: The program, linked statically, so that it is all that an image needs.
+        libfuse: The library.
     """
 
     version: str
@@ -28,11 +29,12 @@ class Parts:
     runc: Path
     registry: Path
     busybox: Path
+    libfuse: Path
 
     def missing(self) -> list[Path]:
         """Tell which of the programs are not there."""
         programs = (self.containerd / "containerd", self.runc, self.registry, self.busybox)
-        return [path for path in programs if not path.exists()]
+        return [path for path in (*programs, self.libfuse) if not path.exists()]
 
 
 @cache
@@ -49,6 +51,7 @@ def find(containerd: str = "1.6") -> Parts:
     parts = _locate(containerd)
     if parts.missing():
         subprocess.run([ROOT / "script" / "parts"], check=True)
+        parts = _locate(containerd)  # only now is it known where the library is
     for path in parts.missing():
         raise RuntimeError(f"{path} is missing; script/parts does not unpack it")
     return parts
@@ -64,4 +67,10 @@ def _locate(containerd: str) -> Parts:
         runc=parts / "runc-1.1" / "usr/sbin/runc",
         registry=parts / "registry-2.8" / "usr/bin/docker-registry",
         busybox=parts / "busybox-1.35" / "bin/busybox",
+        libfuse=_library(parts / "libfuse-3.14" / "lib", "libfuse3.so.3"),
     )
+
+
+def _library(directory: Path, name: str) -> Path:
+    """Tell where a library is: below a directory that is named for the machine's architecture."""
+    return next(directory.glob(f"*/{name}"), directory / name)

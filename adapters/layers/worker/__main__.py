@@ -169,6 +169,8 @@ def answer(request: dict[str, Any], report: Report) -> dict[str, object]:
         return {"reason": miss.reason, "detail": miss.detail}
     except BrokenPipeError:
         raise
+    except MemoryError:
+        return {"reason": FAILED, "detail": f"it takes more than {MEMORY_BYTES} bytes to look at"}
     except Exception as error:  # noqa: BLE001 - one bad request must not cost the process
         return {"reason": FAILED, "detail": f"the probe itself failed: {type(error).__name__}"}
 

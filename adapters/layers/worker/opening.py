@@ -96,8 +96,7 @@ def require_protected(descriptor: int, path: str) -> None:
 
     Raises:
         MissError: it cannot be looked at, or everybody can write to it. A sticky bit does not
-            help: it keeps names from being replaced, but layers that are not published yet could
-            be made up.
+            help: names cannot be replaced then, but layers that are still to come be made up.
     """
     try:
         mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
