@@ -141,17 +141,25 @@ class DiskDirectories:
 
     def has_files(self, identifier: int) -> bool:
         """See ``Directories.has_files``."""
-        with suppress(OSError):
-            # As in `link_layer`.
-            if stat.S_ISDIR(os.lstat(f"{self._root}/snapshots/{identifier}/fs").st_mode):
-                return True
+        if self._is_there(identifier, "fs"):
+            return True
         path = self._directory(identifier) / "fs"
         with medium(path, "read"):
             require_real(self._snapshots)
             return is_directory(path)
 
+    def _is_there(self, identifier: int, name: str) -> bool:
+        # As in `link_layer`: this is asked for every layer of every container.
+        with suppress(OSError):
+            path = f"{self._root}/snapshots/{identifier}/{name}"
+            return stat.S_ISDIR(os.lstat(path).st_mode)
+        return False
+
     def mend_active(self, identifier: int, owner: tuple[int, int] | int) -> bool:
         """See ``Directories.mend_active``."""
+        if self._is_there(identifier, "fs") and self._is_there(identifier, "work"):
+            self.link_files(identifier)
+            return False
         owner = self._owner_of(owner) if isinstance(owner, int) else owner
         missing = self._mend(identifier, {"fs": (_FILES, owner), "work": (_WORK, (0, 0))})
         self.link_files(identifier)
