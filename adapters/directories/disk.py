@@ -177,7 +177,7 @@ class DiskDirectories:
                 return False
             # One at a time: a directory that somebody uses already must not be replaced.
             with self._mending:
-                path.mkdir(_PRIVATE, exist_ok=True)
+                appear_directory(path, _PRIVATE, (0, 0))
                 made = [
                     appear_directory(path / name, mode, owner)
                     for name, (mode, owner) in wanted.items()

@@ -24,16 +24,17 @@ _WRITE = ctypes.CFUNCTYPE(
 )
 _TRUNCATE = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, ctypes.c_int64, use_errno=True)
 _SYNC = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, ctypes.c_int, use_errno=True)
+# Paths as pointers: SQLite keeps that of an opened file, and a copy would be gone soon.
 _OPEN = ctypes.CFUNCTYPE(
     ctypes.c_int,
     _POINTER,
-    ctypes.c_char_p,
+    _POINTER,
     _POINTER,
     ctypes.c_int,
     ctypes.POINTER(ctypes.c_int),
     use_errno=True,
 )
-_DELETE = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, ctypes.c_char_p, ctypes.c_int, use_errno=True)
+_DELETE = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, ctypes.c_int, use_errno=True)
 
 
 class _Methods(ctypes.Structure):
@@ -164,14 +165,14 @@ class _Interposer:
         self._recording = recording
         self._alive: list[object] = []
 
-    def _name(self, path: bytes | None) -> str:
-        found = Path((path or b"").decode())
+    def _name(self, path: int | None) -> str:
+        found = Path(ctypes.string_at(path).decode() if path else "")
         return found.name if found.parent == self._directory else ""
 
     def _open(
         self,
         vfs: int,
-        path: bytes | None,
+        path: int | None,
         file: int,
         flags: int,
         given: Any,
@@ -183,7 +184,7 @@ class _Interposer:
             opened.methods = ctypes.pointer(self._methods(name, opened.methods.contents))
         return int(result)
 
-    def _delete(self, vfs: int, path: bytes, sync_directory: int) -> int:
+    def _delete(self, vfs: int, path: int, sync_directory: int) -> int:
         result = self.plain_delete(vfs, path, sync_directory)
         name = self._name(path)
         if result == _OK and name:
