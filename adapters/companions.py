@@ -84,9 +84,11 @@ class DiskCompanions:
         # Children first: making an entry changes the time of its directory.
         for directory in reversed(directories):
             with _opened(base, directory.path) as descriptor:
-                os.fchown(descriptor, directory.uid, directory.gid)
+                # The owner last: the kernel takes the setgid bit from a mode that is set for a
+                # group which is not ours, unless we had CAP_FSETID.
                 os.fchmod(descriptor, directory.mode)
                 os.utime(descriptor, ns=(directory.mtime, directory.mtime))
+                os.fchown(descriptor, directory.uid, directory.gid)
                 os.fsync(descriptor)
         _sync(base)
 
@@ -103,6 +105,12 @@ class DiskCompanions:
 
     def mend(self, companion: Companion) -> bool:
         """See ``Companions.mend``."""
+        try:
+            self._require_own()
+        except OSError as error:
+            raise ResourceExhaustedError(
+                f"companion {companion.number} cannot be looked at: {error.strerror}"
+            ) from error
         if not self._has_directories(companion):
             return False
         for side in _sides(companion):

@@ -1,6 +1,7 @@
 """The part of the composition that is about sources: circuits, trials and keeping them mounted."""
 
 import random
+import time
 from collections.abc import Mapping, Sequence
 
 import attrs
@@ -49,12 +50,16 @@ class Tended:
         """End that, and all processes of it.
 
         Args:
-            seconds: how long to wait for each source at most.
+            seconds: how long to wait for all of it at most. What hangs then is left to the kernel.
         """
+        until = time.monotonic() + seconds
+        # Whoever waits for a trial hears that there is no answer.
         for pool in self.trials.values():
             pool.close(0.0)
         for tender in self.tenders.values():
-            tender.stop(seconds)
+            tender.stop(max(until - time.monotonic(), 0.0))
+        for pool in self.trials.values():
+            pool.close(max(until - time.monotonic(), 0.0))
 
 
 def tend(

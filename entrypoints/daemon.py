@@ -20,7 +20,7 @@ from cvmfs_snapshotter.adapters.sqlite import (
     open_store,
 )
 from cvmfs_snapshotter.adapters.sqlite.migrate import prepare_database
-from cvmfs_snapshotter.domain.errors import SnapshotterError
+from cvmfs_snapshotter.domain.errors import SnapshotterError, UnavailableError
 from cvmfs_snapshotter.domain.usecases import upkeep
 
 from .compose import Parts, compose
@@ -28,8 +28,11 @@ from .config import Config
 from .endpoint import claim_address, plain_address, private_files
 from .errors import StartError
 from .locks import Lock
-from .root import claim_root, database_path, plain_root, reserve_path
-from .rpc.server import BindError, SnapshotServer
+from .overview import Overseer
+from .root import claim_root, database_path, plain_root, require_own_files, reserve_path
+from .rpc.admin import AdminServicer
+from .rpc.health import HealthServicer
+from .rpc.server import BindError, Service, SnapshotServer
 from .warming import warm_up
 
 GRACE = 10.0
@@ -69,7 +72,9 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
             parts = compose(root, config, store, log.logger)
             _tidy(parts, config)
         held.callback(parts.probes.close)
-        server = SnapshotServer(parts.snapshotter, log.logger)
+        server = SnapshotServer(
+            parts.snapshotter, log.logger, services=_services(root, config, parts)
+        )
         _bind(server, address)
         parts.measurer.start()
         held.callback(parts.measurer.stop, _LAST)
@@ -85,6 +90,14 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
         log.logger.info("stopping: calls in flight finish, nothing is deleted")
         _end_calls(server, parts, log)
     return 0
+
+
+def _services(root: str, config: Config, parts: Parts) -> tuple[Service, ...]:
+    context = parts.context
+    overseer = Overseer(
+        root, config.sources, context.store, parts.tended, parts.probes, context.clock.now()
+    )
+    return HealthServicer(overseer), AdminServicer(overseer)
 
 
 def _claim(root: str, address: str, log: Log, *, fresh: bool) -> tuple[Lock, Lock]:
@@ -143,11 +156,16 @@ def _require_kernel(root: str, log: Log) -> None:
 @contextmanager
 def _open_store(root: str, log: Log) -> Iterator[SqliteStore]:
     path, reserve = Path(database_path(root)), Reserve(Path(reserve_path(root)))
+    require_own_files(root)
     try:
         prepare_database(path)
         store = open_store(path, reserve)
-    except (DatabaseError, SnapshotterError) as error:
+    except DatabaseError as error:
         raise StartError(str(error)) from error
+    except UnavailableError as error:
+        raise StartError(f"{path}: {error}. `fuser {path}` shows which it is") from error
+    except SnapshotterError as error:
+        raise StartError(f"{path}: {error}") from error
     except OSError as error:
         raise StartError(f"{path} cannot be opened: {error.strerror}") from error
     if not reserve.make():

@@ -6,7 +6,7 @@ import os
 
 import attrs
 
-from .errors import StartError
+from .errors import InUseError, StartError
 from .folders import remove_made
 
 _PID_BYTES = 32
@@ -75,7 +75,7 @@ def _take(path: str, what: str, made: tuple[str, ...]) -> Lock:
             holder = _holder(descriptor)
             lock.release()
             if isinstance(error, BlockingIOError):
-                raise StartError(f"{what} is in use by another daemon{holder}: {path}") from None
+                raise InUseError(f"{what} is in use by another daemon{holder}: {path}") from None
             raise StartError(f"cannot lock {path}: {error.strerror}") from None
         if _is_there(descriptor, path):
             break

@@ -37,8 +37,7 @@ class GuardedSources:
         Args:
             inner: the sources.
             breakers: their circuits.
-            limits: by name of source, in the order in which they are asked, the seconds that a
-                look-up may take.
+            limits: by name of source, the seconds that a look-up may take.
             clock: gives the time.
         """
         self._inner = inner
@@ -51,17 +50,10 @@ class GuardedSources:
         """See ``LayerSources.patience``."""
         return self._inner.patience
 
-    def find(self, digest: Digest, until: float) -> Hit | Miss:
-        """See ``LayerSources.find``."""
-        misses: list[Miss] = []
-        for source in self._limits:
-            outcome = self.look(Layer(source, digest), until)
-            if isinstance(outcome, Hit):
-                return outcome
-            misses.append(outcome)
-        if not misses:
-            return self._inner.find(digest, until)
-        return next((miss for miss in misses if miss.reason is not Reason.ABSENT), misses[0])
+    @property
+    def names(self) -> Sequence[str]:
+        """See ``LayerSources.names``."""
+        return self._inner.names
 
     def look(self, layer: Layer, until: float) -> Hit | Miss:
         """See ``LayerSources.look``."""

@@ -19,8 +19,8 @@ def make_directory(path: Path, mode: int, owner: tuple[int, int] = (0, 0)) -> No
     """
     path.mkdir(0o700)
     try:
-        os.chown(path, *owner, follow_symlinks=False)
         path.chmod(mode)
+        os.chown(path, *owner, follow_symlinks=False)
     except BaseException:
         path.rmdir()
         raise

@@ -51,17 +51,10 @@ class Sources:
         """Seconds that one request may spend on look-ups altogether: the longest deadline."""
         return max((source.lookup_deadline for source in self._settings.values()), default=0.0)
 
-    def find(self, digest: Digest, until: float) -> Hit | Miss:
-        """See ``LayerSources.find``."""
-        misses: list[Miss] = []
-        for source in self._settings.values():
-            outcome = self._look(source, digest, until)
-            if isinstance(outcome, Hit):
-                return outcome
-            misses.append(outcome)
-        if not misses:
-            return Miss(Reason.NO_SOURCE, "no source is configured")
-        return next((miss for miss in misses if miss.reason is not Reason.ABSENT), misses[0])
+    @property
+    def names(self) -> Sequence[str]:
+        """See ``LayerSources.names``."""
+        return tuple(self._settings)
 
     def identify(self, source: str, until: float) -> Miss | None:
         """See ``Trials.identify``."""

@@ -81,17 +81,10 @@ class MemorySources:
         """See ``LayerSources.patience``."""
         return self._patience
 
-    def find(self, digest: Digest, until: float) -> Hit | Miss:
-        """See ``LayerSources.find``."""
-        misses = []
-        for source in self.hosts:
-            outcome = self.look(Layer(source, digest), until)
-            if isinstance(outcome, Hit):
-                return outcome
-            misses.append(outcome)
-        if not misses:
-            return Miss(Reason.NO_SOURCE, "no source is configured")
-        return next((miss for miss in misses if miss.reason is not Reason.ABSENT), misses[0])
+    @property
+    def names(self) -> Sequence[str]:
+        """See ``LayerSources.names``."""
+        return tuple(self.hosts)
 
     def look(self, layer: Layer, until: float) -> Hit | Miss:  # noqa: ARG002 - it never waits
         """See ``LayerSources.look``."""

@@ -2,6 +2,7 @@
 
 import copy
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import TypeVar
@@ -12,7 +13,7 @@ from cvmfs_snapshotter.domain.companions import Companion, Names
 from cvmfs_snapshotter.domain.errors import AlreadyExistsError
 from cvmfs_snapshotter.domain.filters import Pins
 from cvmfs_snapshotter.domain.layer import Layer
-from cvmfs_snapshotter.domain.ports.store import Position, Records, Transaction
+from cvmfs_snapshotter.domain.ports.store import Census, Position, Records, Transaction
 from cvmfs_snapshotter.domain.snapshot import Kind, Snapshot, Usage
 
 T = TypeVar("T")
@@ -59,6 +60,12 @@ class _State:
             and (after is None or Position.of(s) > after)
         ]
         return sorted(found, key=Position.of)[:limit]
+
+    def census(self) -> Census:
+        counts = Counter(
+            (s.kind, s.layer.source if s.layer else "") for s in self.snapshots.values()
+        )
+        return Census(dict(counts), len(self.buried))
 
     def unmeasured(self, limit: int) -> Sequence[int]:
         committed = (s for s in self.snapshots.values() if s.kind is Kind.COMMITTED)

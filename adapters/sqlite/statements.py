@@ -104,6 +104,9 @@ PAGES = {
     for target in (False, True)
     for name in (False, True)
 }
+_SOURCE = sa.func.coalesce(_S.source, sa.literal_column("''"))
+CENSUS = _text(sa.select(_S.kind, _SOURCE, sa.func.count()).group_by(_S.kind, _SOURCE))
+TOMBSTONES_COUNTED = _text(sa.select(sa.func.count()).select_from(TOMBSTONES))
 UNMEASURED = _text(
     sa.select(_S.id)
     .where(_S.size.is_(None), _S.kind == sa.literal_column("'committed'"))

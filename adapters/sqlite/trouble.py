@@ -70,8 +70,8 @@ def translated() -> Iterator[None]:
             raise UnavailableError("another process holds the database; try again") from error
         if code in _DAMAGED:
             raise DamagedError(
-                "the database is damaged; nothing was changed: stop the daemon and restore a "
-                "backup"
+                "the database is damaged; nothing was changed: stop the daemon and look at it by "
+                "`cvmfs-snapshotter db check`"
             ) from error
         if code in _MEDIUM:
             raise _exhausted(_MEDIUM[code]) from error

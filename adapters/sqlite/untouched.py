@@ -23,7 +23,7 @@ def untouched(path: Path) -> Iterator[sqlite3.Connection]:
     """
     wal, index, journal = (beside(path, suffix) for suffix in ("-wal", "-shm", "-journal"))
     if not has_content(wal) and not has_content(journal):
-        with _opened(path, "immutable=1") as database:
+        with _opened(path, "mode=ro&immutable=1") as database:
             yield database
     elif index.exists() and not has_content(journal):
         # What a killed daemon leaves. SQLite then keeps the index of the WAL in memory.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from ..companions import Directory, Names
-from ..layer import Digest, Hit, Layer, Miss, Trouble
+from ..layer import Hit, Layer, Miss, Trouble
 from ..policy import Policy
 
 
@@ -20,23 +20,21 @@ class LayerSources(Protocol):
         """Seconds that one request may spend on look-ups altogether."""
         ...
 
-    def find(self, digest: Digest, until: float) -> Hit | Miss:
-        """Look a layer up on each source until one has it.
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of the sources, in the order in which they are to be asked."""
+        ...
+
+    def look(self, layer: Layer, until: float) -> Hit | Miss:
+        """Look a layer up on its source.
 
         A hit means that the layer's directory was opened and listed during this call, and that the
         file system is the one it should be.
 
         Args:
-            digest: of the compressed layer.
+            layer: digest and source.
             until: deadline on the monotonic clock, seconds.
-
-        Returns:
-            The first hit; else the miss of the source that says most: trouble before absence.
         """
-        ...
-
-    def look(self, layer: Layer, until: float) -> Hit | Miss:
-        """Look a layer up on the one source that is named in it; otherwise like ``find``."""
         ...
 
     def check(self, layers: Sequence[Layer], until: float) -> Trouble | None:

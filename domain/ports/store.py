@@ -8,7 +8,7 @@ import attrs
 from ..companions import Companion, Names
 from ..filters import Pins
 from ..layer import Layer
-from ..snapshot import Snapshot, Usage
+from ..snapshot import Kind, Snapshot, Usage
 
 T = TypeVar("T")
 
@@ -29,6 +29,20 @@ class Position:
     def of(cls, snapshot: Snapshot) -> "Position":
         """Give the place of a snapshot."""
         return cls(local=not snapshot.remote, identifier=snapshot.identifier)
+
+
+@attrs.frozen
+class Census:
+    """How many records there are.
+
+    Attributes:
+        snapshots: by kind and name of the source, which is empty for local ones. What there is
+            none of is not in it.
+        tombstones: removed snapshots whose directories wait for Cleanup.
+    """
+
+    snapshots: Mapping[tuple[Kind, str], int]
+    tombstones: int
 
 
 class Records(Protocol):
@@ -64,6 +78,10 @@ class Records(Protocol):
         Returns:
             The next ones; fewer than ``limit`` only at the end.
         """
+        ...
+
+    def census(self) -> Census:
+        """Count all records; takes the longer the more there are."""
         ...
 
     def unmeasured(self, limit: int) -> Sequence[int]:
@@ -198,7 +216,7 @@ class Store(Protocol):
         """Run a reading operation on one consistent state; it never waits for a writer.
 
         Args:
-            operation: reads, and has no other effect.
+            operation: reads, has no other effect, and may run twice.
 
         Returns:
             What the operation returned.

@@ -1,5 +1,6 @@
 """Whether containerd takes the files at all."""
 
+import posixpath
 from collections.abc import Iterator, Sequence
 
 from .documents import Document
@@ -28,6 +29,8 @@ def check_files(documents: Sequence[Document], release: Release) -> Iterator[Fin
         )
     for document in documents:
         yield from _version(document, root, release)
+        if not release.globs_beside_file:
+            yield from _patterns(document, release)
     yield from _names(documents)
 
 
@@ -47,6 +50,18 @@ def _version(document: Document, root: int, release: Release) -> Iterator[Findin
             "the root file: containerd refuses that, or loses settings of the root file",
             add=(f"version = {root}",),
         )
+
+
+def _patterns(document: Document, release: Release) -> Iterator[Finding]:
+    for pattern in strings(document.content.get("imports")):
+        if "*" in pattern and not pattern.startswith("/"):
+            full = posixpath.join(posixpath.dirname(document.path), pattern)
+            yield Finding(
+                "import-pattern",
+                f"{document.path} imports {text(pattern)}, which containerd {release.name} looks "
+                "for in its working directory, not beside the file",
+                add=(f"imports = [{text(full)}]",),
+            )
 
 
 def _names(documents: Sequence[Document]) -> Iterator[Finding]:

@@ -83,6 +83,8 @@ def _capabilities(ours: Mapping[str, object], wanted: Wanted) -> Iterator[Findin
             "containerd asks for layers without their parents; each is a miss, or stands on a "
             "broken chain"
         )
+    if wanted.release.staging:
+        effects["rebase"] += ", if the daemon is not configured with staged = true"
     for capability in strings(ours.get("capabilities")):
         if capability in effects:
             yield Finding(

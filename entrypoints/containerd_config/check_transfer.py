@@ -88,8 +88,15 @@ def check_transfer(found: Effective, wanted: Wanted) -> Iterator[Finding]:
     if not wanted.release.transfer:
         return
     exported = _exported(found)
-    if exported is not None and exported != "true":
-        yield _export("the proxy plugin exports it as something else than the string that counts")
+    if exported is not None and not isinstance(exported, str):
+        yield _export(
+            f"the proxy plugin exports {ANNOTATIONS_EXPORT} = {shown(exported)}, which is no "
+            "string: containerd does not start"
+        )
+    elif exported not in {None, "true"}:
+        yield _export(
+            f"only the string true counts, and the proxy plugin exports {shown(exported)}"
+        )
     elif exported is None and judged_pull(found, wanted) is Pull.TRANSFER:
         yield _export("the transfer service does not say which layer it wants")
     if wanted.pull is Pull.TRANSFER:
@@ -204,7 +211,8 @@ def _own(entries: Sequence[Mapping[str, object]], wanted: Wanted) -> Iterator[Fi
         yield Finding(
             "unpack-platform",
             f"unpack_config has our snapshotter for the platform {shown(named[0])}, and this "
-            f"machine is {wanted.platform}",
+            f"machine is {wanted.platform}: the transfer service unpacks none of its images, or "
+            "does not start, and the CRI not without it",
             where,
             add=(setting("platform", wanted.platform),),
         )

@@ -42,6 +42,7 @@ class Release:
         guesses_differ: early versions of it take a differ that cannot unpack, if none is named.
         optional_unpacking: an entry of ``unpack_config`` can be optional.
         parallel: it can unpack layers in parallel, from snapshotters that say ``rebase``.
+        staging: it takes layers from these without unpacking them, if they are staged.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Release:
     guesses_differ: bool = False
     optional_unpacking: bool = False
     parallel: bool = False
+    staging: bool = False
 
     @property
     def oldest_file_version(self) -> int:
@@ -88,6 +90,7 @@ RELEASES = {
                 migrates_each_file=True,
                 optional_unpacking=True,
                 parallel=True,
+                staging=name == "2.4",
             )
             for name in ("2.3", "2.4")
         ),

@@ -56,6 +56,8 @@ _REBASE = (
     "a broken chain."
 )
 
+_STAGED = "Where the daemon is configured with staged = true, as a trial, rebase belongs to it."
+
 
 def remarks(release: Release, pull: Pull) -> list[str]:
     """Give the remarks, a paragraph each.
@@ -83,5 +85,6 @@ def remarks(release: Release, pull: Pull) -> list[str]:
         (_ROOT if release.images_plugin else f"{_ROOT} {_NO_EXPORTS}", True),
         (_CAPABILITIES, release.capabilities),
         (_REBASE, release.parallel),
+        (_STAGED, release.staging),
     ]
     return [remark for remark, holds in chosen if holds]

@@ -1,7 +1,9 @@
 """The gRPC server on a unix socket."""
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 from urllib.parse import quote
 
 import grpc
@@ -21,6 +23,13 @@ THREADS = 64
 MESSAGE_BYTES = 16 * 1024 * 1024
 """Longest message in either direction, as in containerd; grpcio's own limit is 4 MiB."""
 
+OPTIONS = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MESSAGE_BYTES),
+    ("grpc.so_reuseport", 0),
+)
+"""How gRPC serves."""
+
 _SECONDS = 1.0
 
 
@@ -28,11 +37,23 @@ class BindError(Exception):
     """The socket could not be bound."""
 
 
+class Service(Protocol):
+    """Another service on the same socket."""
+
+    def add_to(self, server: grpc.Server) -> None:
+        """Add its handlers."""
+        ...
+
+
 class SnapshotServer:
-    """Serves a ``Snapshotter``."""
+    """Serves a ``Snapshotter``, and what else there is."""
 
     def __init__(
-        self, snapshotter: Snapshotter, logger: Logger, streams: Streams | None = None
+        self,
+        snapshotter: Snapshotter,
+        logger: Logger,
+        streams: Streams | None = None,
+        services: Sequence[Service] = (),
     ) -> None:
         """Make the server; no thread of ours runs yet.
 
@@ -40,6 +61,7 @@ class SnapshotServer:
             snapshotter: does the work.
             logger: takes defects and, at level debug, every call.
             streams: watches the streams; with the usual limits if None.
+            services: further services.
         """
         self._calls = Calls()
         self._streams = streams or Streams()
@@ -53,15 +75,13 @@ class SnapshotServer:
         self._server = grpc.server(
             ThreadPoolExecutor(THREADS, thread_name_prefix="rpc"),
             interceptors=[guard],
-            options=(
-                ("grpc.max_receive_message_length", MESSAGE_BYTES),
-                ("grpc.max_send_message_length", MESSAGE_BYTES),
-                ("grpc.so_reuseport", 0),
-            ),
+            options=OPTIONS,
         )
         snapshots_pb2_grpc.add_SnapshotsServicer_to_server(
             SnapshotsServicer(snapshotter), self._server
         )
+        for service in services:
+            service.add_to(self._server)
 
     def bind(self, path: str) -> None:
         """Make the socket. gRPC replaces a socket that is there, a live one too.

@@ -70,7 +70,7 @@ def test_network_down(bench: Bench) -> None:
     bench.try_when_due()
 
     assert State.CLOSED is bench.state()
-    assert isinstance(bench.sources.find(B, 1e9), Hit)
+    assert isinstance(bench.sources.look(Layer("one", B), 1e9), Hit)
     assert [CircuitOpened, CircuitClosed] == [type(event) for event in bench.events.recorded]
     assert layer in bench.inner.asked
 
@@ -172,7 +172,7 @@ def test_open_answers_at_once(bench: Bench) -> None:
     layers = [Layer("one", A)]
     began = time.perf_counter()
     for _ in range(1000):
-        bench.sources.find(B, 1e9)
+        bench.sources.look(Layer("one", B), 1e9)
         bench.sources.check(layers, 1e9)
     each = (time.perf_counter() - began) / 2000
 

@@ -83,7 +83,9 @@ def test_defaults() -> None:
 def test_requests(clock: MemoryClock) -> None:
     """A repository is asked for its name, a directory is not; a path is the daemon's own."""
     prober = Prober({"reason": "absent", "detail": ""}, FOUND)
-    Sources([ONE, TWO], prober, clock).find(A, 5.0)
+    sources = Sources([ONE, TWO], prober, clock)
+    for name in sources.names:
+        sources.look(Layer(name, A), 5.0)
 
     assert [
         {"root": "/cvmfs/one", "repository": "one.example.org"},
@@ -95,9 +97,11 @@ def test_deadlines(clock: MemoryClock) -> None:
     """A look-up takes neither longer than its source's limit nor than is left of the request."""
     prober = Prober({"reason": "absent"}, FOUND, {"reason": "absent"}, FOUND)
     sources = Sources([ONE, TWO], prober, clock)
-    sources.find(A, 7.0)
+    for name in sources.names:
+        sources.look(Layer(name, A), 7.0)
     clock.advance(6.0)
-    sources.find(A, 7.0)
+    for name in sources.names:
+        sources.look(Layer(name, A), 7.0)
 
     assert [5.0, 7.0, 1.0, 1.0] == prober.seconds
     assert 9.0 == sources.patience
@@ -107,7 +111,7 @@ def test_too_late(clock: MemoryClock) -> None:
     """When the time is used up, nothing is asked any more."""
     prober = Prober()
     sources = Sources([ONE], prober, clock)
-    miss = sources.find(A, 0.0)
+    miss = sources.look(Layer("one", A), 0.0)
     trouble = sources.check([Layer("one", A)], 0.0)
 
     assert isinstance(miss, Miss)
@@ -123,8 +127,8 @@ def test_unproven(clock: MemoryClock) -> None:
     prober = Prober(unproven, unproven)
     sources = Sources([ONE], prober, clock, warnings.append)
 
-    assert Hit(Layer("one", A), None) == sources.find(A, 5.0)
-    assert Hit(Layer("one", B), None) == sources.find(B, 5.0)
+    assert Hit(Layer("one", A), None) == sources.look(Layer("one", A), 5.0)
+    assert Hit(Layer("one", B), None) == sources.look(Layer("one", B), 5.0)
     assert 1 == len(warnings)
     assert "user.fqrn" in warnings[0]
 
@@ -141,7 +145,7 @@ def test_unproven(clock: MemoryClock) -> None:
 )
 def test_answers(clock: MemoryClock, answer: Mapping[str, object], expected: Hit | Miss) -> None:
     """Whatever another process says is read as what it can mean."""
-    assert expected == Sources([ONE], Prober(answer), clock).find(A, 5.0)
+    assert expected == Sources([ONE], Prober(answer), clock).look(Layer("one", A), 5.0)
 
 
 def test_check_is_one_request(clock: MemoryClock) -> None:

@@ -81,7 +81,7 @@ class CircuitContract:
         outcomes = [
             world.sources.scan(layer, _never),
             world.sources.directories_below([b"etc"], ["/none", other, layer]),
-            world.sources.find(B, until),
+            world.sources.look(Layer(ONE, B), until),
         ]
 
         assert isinstance(trouble, Trouble)
@@ -100,7 +100,7 @@ class CircuitContract:
         layer = world.publish(TWO, A)
         open_circuit(world, ONE)
 
-        assert Hit(layer, None) == world.sources.find(A, soon(world.sources))
+        assert Hit(layer, None) == world.sources.look(layer, soon(world.sources))
         assert world.sources.check([layer], soon(world.sources)) is None
         assert State.CLOSED is world.breakers.standing(TWO).circuit.state
 
@@ -123,7 +123,7 @@ class CircuitContract:
 
         assert State.OPEN is world.breakers.standing(ONE).circuit.state
 
-    @pytest.mark.parametrize("way", ["look", "find", "check", "scan"])
+    @pytest.mark.parametrize("way", ["look", "check", "scan"])
     def test_success_in_between(self, world: CircuitWorld, way: str) -> None:
         """Whatever reads a layer makes good for a failure before it."""
         layer = world.publish(ONE, A)
@@ -134,8 +134,6 @@ class CircuitContract:
         match way:
             case "look":
                 world.sources.look(layer, soon(world.sources))
-            case "find":
-                world.sources.find(A, soon(world.sources))
             case "check":
                 world.sources.check([layer], soon(world.sources))
             case _:
@@ -146,7 +144,7 @@ class CircuitContract:
     def test_absent_layers_never_open(self, world: CircuitWorld) -> None:
         """Any number of missing layers is no trouble."""
         for _ in range(5):
-            world.sources.find(B, soon(world.sources))
+            world.sources.look(Layer(ONE, B), soon(world.sources))
             world.sources.check([Layer(ONE, B)], soon(world.sources))
 
         assert 0 == world.breakers.standing(ONE).circuit.failures
@@ -162,13 +160,13 @@ class CircuitContract:
         world.try_when_due(ONE)
 
         assert State.CLOSED is world.breakers.standing(ONE).circuit.state
-        assert Hit(layer, None) == world.sources.find(A, soon(world.sources))
+        assert Hit(layer, None) == world.sources.look(Layer(ONE, A), soon(world.sources))
 
     def test_events(self, world: CircuitWorld) -> None:
         """One event tells of the opening, one of the closing, whatever happens in between."""
         open_circuit(world, ONE)
         for _ in range(20):
-            world.sources.find(A, soon(world.sources))
+            world.sources.look(Layer(ONE, A), soon(world.sources))
         world.try_when_due(ONE)
         world.mount(ONE)
         world.try_when_due(ONE)

@@ -17,7 +17,7 @@ from cvmfs_snapshotter.adapters.layers.sources import Sources
 from cvmfs_snapshotter.adapters.probes import ProbePool, worker_command
 from cvmfs_snapshotter.domain.errors import UnavailableError
 from cvmfs_snapshotter.domain.labels import LAYER_DIGEST, TARGET
-from cvmfs_snapshotter.domain.layer import Digest, Miss
+from cvmfs_snapshotter.domain.layer import Digest, Layer, Miss
 from cvmfs_snapshotter.entrypoints.rpc.server import THREADS
 from tests.faults.node import DEADLINE, OPENED, SLACK, Node, node_on, seconds_of, workers
 from tests.faults.stand import LAYERS, place
@@ -218,7 +218,10 @@ def test_a_thousand_look_ups_that_all_hang(cvmfs: FileSystem) -> None:
     cvmfs.breaks(hangs())
     try:
         found = [
-            sources.find(Digest(digest_of(str(number).encode())[7:]), clock.monotonic() + 0.2)
+            sources.look(
+                Layer("tests", Digest(digest_of(str(number).encode())[7:])),
+                clock.monotonic() + 0.2,
+            )
             for number in range(1000)
         ]
         living, lost = pool.count()

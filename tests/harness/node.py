@@ -122,6 +122,7 @@ def node(
     pull: Pull = Pull.LOCAL,
     annotations: bool = True,
     stats: int = 10,
+    snippet: Callable[[Daemon], str] | None = None,
 ) -> Iterator[Node]:
     """Give a running node, and end it with the block.
 
@@ -134,6 +135,7 @@ def node(
         pull: How the CRI pulls; by the transfer service from 2.1 on.
         annotations: Whether containerd says which layer it wants.
         stats: Seconds between two looks of the CRI at the usage of snapshots.
+        snippet: What makes containerd use the daemon, instead of what follows from the rest.
     """
     directory = workspace.base / name
     repository = Repository.make(directory / "publisher")
@@ -150,6 +152,7 @@ def node(
             registry=registry.host,
             sandbox=registry.reference(samples.sandbox()),
             proxy=Proxy(daemon.socket, daemon.root, pull, annotations=annotations),
+            snippet=snippet(daemon) if snippet else None,
             stats=stats,
         )
         stack.callback(containerd.stop)

@@ -16,6 +16,7 @@ from cvmfs_snapshotter.domain.labels import LAYER_DIGEST, TARGET
 from cvmfs_snapshotter.domain.mounts import Mount
 from cvmfs_snapshotter.domain.usecases.snapshotter import LayerSnapshotter
 from cvmfs_snapshotter.entrypoints.compose import Parts, compose
+from cvmfs_snapshotter.entrypoints.config import Config
 from tests.contract.conftest import new_database
 from tests.hostile.outside import Outside
 
@@ -44,6 +45,11 @@ class Node:
     def snapshotter(self) -> LayerSnapshotter:
         """Give what does the work."""
         return self.parts.snapshotter
+
+    def asked_again(self) -> bool:
+        """Let the trial that may be due take place, and tell whether the source is asked."""
+        self.parts.tended.tenders["tests"].work()
+        return not self.parts.tended.breakers.standing("tests").circuit.refuses
 
     def layer(self, digits: str = DIGITS) -> Path:
         """Make the directory of a layer, and give the one around its files."""
@@ -102,9 +108,10 @@ def node(tmp_path: Path, new_database: Callable[[Path], Path]) -> Iterator[Node]
     DiskDirectories(str(root)).prepare()
     store = open_store(new_database(root))
     settings = SourceSettings(name="tests", kind="directory", repository="", path=str(source))
-    parts = compose(str(root), (settings,), store, structlog.get_logger())
+    parts = compose(str(root), Config((settings,)), store, structlog.get_logger())
     yield Node(root, source, outside, parts)
     parts.probes.close()
+    parts.tended.stop(10.0)
     store.close()
     touched = outside.touched()
     outside.close()

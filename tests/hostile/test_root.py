@@ -7,7 +7,7 @@ import pytest
 from cvmfs_snapshotter.adapters.companions import DiskCompanions
 from cvmfs_snapshotter.adapters.directories import DiskDirectories
 from cvmfs_snapshotter.adapters.layers.answers import names_in
-from cvmfs_snapshotter.domain.companions import Directory, Plan
+from cvmfs_snapshotter.domain.companions import Companion, Directory, Plan
 from cvmfs_snapshotter.domain.errors import ResourceExhaustedError
 from tests.hostile.conftest import Node
 
@@ -66,11 +66,14 @@ def test_a_link_in_the_place_of_a_directory_while_running(node: Node, name: str)
 
     with pytest.raises(ResourceExhaustedError, match=NO_DIRECTORY):
         snapshotter.prepare("new", "base", {})
+    with pytest.raises(ResourceExhaustedError, match=NO_DIRECTORY):
+        snapshotter.mounts("active")
     if name == "snapshots":
         for ask in (snapshotter.usage, lambda key: snapshotter.view(key, "", {})):
             with pytest.raises(ResourceExhaustedError, match=NO_DIRECTORY):
                 ask("active" if ask == snapshotter.usage else "view")
-    snapshotter.cleanup()
+    with pytest.raises(ResourceExhaustedError, match=NO_DIRECTORY):
+        snapshotter.cleanup()
     (node.root / name).unlink()
     away.rename(node.root / name)
     snapshotter.cleanup()
@@ -90,6 +93,8 @@ def test_companions_are_not_made_elsewhere(node: Node, name: str) -> None:
 
     with pytest.raises(ResourceExhaustedError, match="is not a directory"):
         companions.build(8, plan)
+    with pytest.raises(ResourceExhaustedError, match="is not a directory"):
+        companions.mend(Companion(7, above=False, below=True))
     with pytest.raises(ResourceExhaustedError, match="is not a directory"):
         companions.remove(7)
     (node.root / name).unlink()

@@ -43,6 +43,18 @@ def test_relative_patterns(root: Path, release: str, expected: int) -> None:
     assert expected == len(paths(root, release))
 
 
+def test_a_relative_pattern_is_told_about() -> None:
+    """Whoever has one with 1.6 learns why its files do not count."""
+    for pattern, expected in (("conf.d/*.toml", 1), ("/etc/conf.d/*.toml", 0), ("a.toml", 0)):
+        text = f'imports = ["{pattern}"]\n{node("1.6")}'
+        report = judge(text, "1.6")
+
+        assert ["import-pattern"] * expected == names(report)
+        advice = 'set imports = ["/etc/containerd/conf.d/*.toml"]'
+        assert [advice] * expected == [finding.advice for finding in report.findings]
+    assert [] == names(judge(f'imports = ["conf.d/*.toml"]\n{node("1.7")}', "1.7"))
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
@@ -83,6 +95,8 @@ def test_2_merges_the_sections_of_plugins(release: str) -> None:
     )
 
     assert [] == names(judge(root, release, imported=(printed,)))
+    more = 'version = 3\n[plugins."io.containerd.cri.v1.images".registry]\nconfig_path = "/c"\n'
+    assert [] == names(judge(printed, release, imported=(more,)))
 
 
 @pytest.mark.parametrize("release", ["1.6", "1.7"])

@@ -1,7 +1,9 @@
 """Every way known to end without remote layers, in a file as nodes have it, is found and named."""
 
+import re
 import tomllib
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -472,6 +474,24 @@ def test_capabilities_that_do_no_harm(line: str) -> None:
     assert [] == names(judge(text, "1.7"))
 
 
+def test_runtimes_are_judged_only_where_one_of_both_is_ours() -> None:
+    """Two snapshotters of others beside one another are none of our business."""
+    text = node("2.1").replace(
+        'snapshotter = "cvmfs-snapshotter"\n', 'snapshotter = "overlayfs"\n'
+    )
+    kata = f'[{RUNTIME}.containerd.runtimes.kata]\nsnapshotter = "devmapper"\n'
+
+    assert ["cri-snapshotter"] == names(judge(text + kata, "2.1"))
+
+
+def test_rebase_belongs_to_staged_layers() -> None:
+    """2.4 can take staged layers; whoever tries that is told what the finding is about."""
+    text = node("2.4").replace(PROXY, f'{PROXY}  capabilities = ["rebase"]\n')
+
+    assert "staged = true" in judge(text, "2.4").findings[0].problem
+    assert "staged" not in judge(text, "2.3").findings[0].problem
+
+
 def test_1_6_reads_no_capabilities() -> None:
     """What a release does not read does no harm in it."""
     text = node("1.6").replace(PROXY, f'{PROXY}  capabilities = ["remap-ids"]\n')
@@ -605,6 +625,20 @@ def test_the_same_path_in_other_words() -> None:
     text = node("1.7").replace(ADDRESS, f"/var/run/{ADDRESS.removeprefix('/run/')}")
 
     assert [] == names(judge(text.replace(ROOT, f"{ROOT}//"), "1.7"))
+
+
+def test_every_finding_is_documented() -> None:
+    """The table in the documentation has the names of all findings, and no other."""
+    text = (Path(__file__).parents[3] / "docs" / "containerd.md").read_text()
+    table = text.partition("| finding |")[2].partition("\n\n")[0]
+    named = {name for row in table.splitlines() for name in row.split("|")[1:2]}
+    documented = set(re.findall(r"`([a-z-]+)`", " ".join(named)))
+
+    # These have tests of their own.
+    found = {"proxy-missing", "import-newer-than-root", "import-pattern"}
+    for trap in TRAPS.values():
+        found.update(trap.found)
+    assert found == documented
 
 
 JUNK = st.recursive(
