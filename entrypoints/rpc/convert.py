@@ -51,17 +51,6 @@ def info(snapshot: Snapshot, into: snapshots_pb2.Info | None = None) -> snapshot
     return record
 
 
-def timestamp(nanoseconds: int) -> Timestamp:
-    """Give a moment as protobuf has it, to the nanosecond.
-
-    Args:
-        nanoseconds: since the epoch, UTC.
-    """
-    moment = Timestamp()
-    _set_time(moment, nanoseconds)
-    return moment
-
-
 def _set_time(moment: Timestamp, nanoseconds: int) -> None:
     moment.seconds, moment.nanos = divmod(nanoseconds, _NANOSECONDS)
 
