@@ -8,6 +8,7 @@ component by component relative to the companion's own directory, and no link is
 """
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -22,6 +23,7 @@ from cvmfs_snapshotter.domain.errors import ResourceExhaustedError
 _TEMPORARY = ".new-"
 _LINK = re.compile(r"([1-9][0-9]*)[ab]")
 _WHITEOUT = os.makedev(0, 0)
+_UPWARDS = (b".", b"..")
 
 
 class DiskCompanions:
@@ -42,6 +44,7 @@ class DiskCompanions:
         """See ``Companions.build``."""
         temporary = self._companions / f"{_TEMPORARY}{number}"
         try:
+            self._require_own()
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(mode=0o700)
             if plan.above:
@@ -81,11 +84,19 @@ class DiskCompanions:
         # Children first: making an entry changes the time of its directory.
         for directory in reversed(directories):
             with _opened(base, directory.path) as descriptor:
-                os.fchown(descriptor, directory.uid, directory.gid)
+                # The owner last: the kernel takes the setgid bit from a mode that is set for a
+                # group which is not ours, unless we had CAP_FSETID.
                 os.fchmod(descriptor, directory.mode)
                 os.utime(descriptor, ns=(directory.mtime, directory.mtime))
+                os.fchown(descriptor, directory.uid, directory.gid)
                 os.fsync(descriptor)
         _sync(base)
+
+    def _require_own(self) -> None:
+        # A link in the place of one of them would have us work, and delete, somewhere else.
+        for directory in (self._companions, self._links):
+            if not stat.S_ISDIR(directory.lstat().st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, f"{directory} is not a directory")
 
     def _link(self, number: int, side: str) -> None:
         link = self._links / f"{number}{side[0]}"
@@ -94,18 +105,37 @@ class DiskCompanions:
 
     def mend(self, companion: Companion) -> bool:
         """See ``Companions.mend``."""
-        sides = [side for side in ("above", "below") if getattr(companion, side)]
-        if not all((self._companions / str(companion.number) / side).is_dir() for side in sides):
+        try:
+            self._require_own()
+        except OSError as error:
+            raise ResourceExhaustedError(
+                f"companion {companion.number} cannot be looked at: {error.strerror}"
+            ) from error
+        if not self._has_directories(companion):
             return False
-        for side in sides:
+        for side in _sides(companion):
             self._mend_link(companion.number, side)
         return True
 
-    def _mend_link(self, number: int, side: str) -> None:
-        link = self._links / f"{number}{side[0]}"
+    def whole(self, companion: Companion) -> bool:
+        """See ``Companions.whole``."""
+        return self._has_directories(companion) and all(
+            self._leads_there(companion.number, side) for side in _sides(companion)
+        )
+
+    def _has_directories(self, companion: Companion) -> bool:
+        own = self._companions / str(companion.number)
+        return all((own / side).is_dir() for side in _sides(companion))
+
+    def _leads_there(self, number: int, side: str) -> bool:
         with contextlib.suppress(OSError):
-            if str(link.readlink()) == _target(number, side):
-                return
+            return str((self._links / f"{number}{side[0]}").readlink()) == _target(number, side)
+        return False
+
+    def _mend_link(self, number: int, side: str) -> None:
+        if self._leads_there(number, side):
+            return
+        link = self._links / f"{number}{side[0]}"
         temporary = self._links / f"{_TEMPORARY}{secrets.token_hex(8)}"
         try:
             temporary.symlink_to(_target(number, side))
@@ -121,6 +151,7 @@ class DiskCompanions:
     def remove(self, number: int) -> None:
         """See ``Companions.remove``."""
         try:
+            self._require_own()
             for path in (
                 self._companions / str(number),
                 self._companions / f"{_TEMPORARY}{number}",
@@ -136,13 +167,20 @@ class DiskCompanions:
 
     def present(self) -> Collection[int]:
         """See ``Companions.present``."""
-        numbers = {
-            int(entry.name.removeprefix(_TEMPORARY))
-            for entry in self._companions.iterdir()
-            if entry.name.removeprefix(_TEMPORARY).isdecimal()
-        }
-        links = (_LINK.fullmatch(entry.name) for entry in self._links.iterdir())
+        try:
+            inside = [entry.name for entry in self._companions.iterdir()]
+            links = [_LINK.fullmatch(entry.name) for entry in self._links.iterdir()]
+        except OSError as error:
+            raise ResourceExhaustedError(
+                f"companions in {self._companions} cannot be read: {error.strerror}"
+            ) from error
+        names = (name.removeprefix(_TEMPORARY) for name in inside)
+        numbers = {int(name) for name in names if name.isdecimal()}
         return numbers | {int(link[1]) for link in links if link}
+
+
+def _sides(companion: Companion) -> list[str]:
+    return [side for side in ("above", "below") if getattr(companion, side)]
 
 
 def _target(number: int, side: str) -> str:
@@ -163,6 +201,8 @@ def _opened(base: Path, path: bytes) -> Iterator[int]:
     descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for component in filter(None, path.split(b"/")):
+            if component in _UPWARDS:
+                raise OSError(errno.EXDEV, "a path leads out of the companion")
             inner = os.open(
                 component, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor
             )
@@ -176,5 +216,7 @@ def _opened(base: Path, path: bytes) -> Iterator[int]:
 @contextlib.contextmanager
 def _inside(base: Path, path: bytes) -> Iterator[tuple[int, bytes]]:
     directory, _, name = path.rpartition(b"/")
+    if name in _UPWARDS:
+        raise OSError(errno.EXDEV, "a path leads out of the companion")
     with _opened(base, directory) as descriptor:
         yield descriptor, name

@@ -8,6 +8,13 @@ from cvmfs_snapshotter.domain.ports.patterns import Pattern
 MEMORY_BYTES = 1 << 20
 """What one compiled expression may take; one that needs more counts as malformed."""
 
+MAX_INSTRUCTIONS = 2000
+"""Longest program of a compiled expression; a longer one counts as malformed.
+
+``(a?){1000}`` has ten characters and 2004 instructions, and where RE2's cache of states does not
+help, a match takes time in proportion to both text and program.
+"""
+
 
 class Re2Patterns:
     """Implements ``Patterns``; matching takes time linear in the text."""
@@ -30,9 +37,12 @@ def _compiler() -> Callable[[str], Pattern | None]:
 
     def compile_one(expression: str) -> Pattern | None:
         try:
-            search = re2.compile(expression.encode(), options).search
+            compiled = re2.compile(expression.encode(), options)
         except (re2.error, UnicodeEncodeError):
             return None
+        if compiled.programsize > MAX_INSTRUCTIONS:
+            return None
+        search = compiled.search
         return lambda text: search(text.encode()) is not None
 
     return compile_one

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
-from .layer import WHITEOUT_PREFIX
+from .layer import WHITEOUT_PREFIX, Digest
 
 OPAQUE = b".wh..wh..opq"
 """Marks a directory that hides everything the layers below have in it (OCI image
@@ -125,6 +125,17 @@ class Plan:
     def fingerprint(self) -> str:
         """A digest that two plans share exactly if they make the same companion."""
         return hashlib.sha256(json.dumps(_plain(attrs.astuple(self))).encode()).hexdigest()
+
+    def fingerprint_for(self, digest: Digest) -> str:
+        """Give what the companion of a layer is recorded under.
+
+        Layers do not share companions: the kernel refuses a directory that occurs twice in a
+        stack.
+
+        Args:
+            digest: of the layer.
+        """
+        return f"{digest.hex} {self.fingerprint}"
 
 
 @attrs.frozen

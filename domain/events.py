@@ -2,6 +2,7 @@
 
 import attrs
 
+from .circuit import Cause
 from .layer import Hit, Layer, Miss, Trouble
 
 
@@ -102,6 +103,19 @@ class OrphansFound:
 
 
 @attrs.frozen
+class UpkeepPutOff:
+    """Something that is done at start could not be, and the next start does it again.
+
+    Attributes:
+        what: was to be done.
+        cause: in words.
+    """
+
+    what: str
+    cause: str
+
+
+@attrs.frozen
 class SourceMoved:
     """The links of a source's layers were changed to its new path.
 
@@ -118,6 +132,42 @@ class SourceMoved:
     links: int
 
 
+@attrs.frozen
+class CircuitOpened:
+    """From now on a source is not asked.
+
+    Attributes:
+        source: its name.
+        cause: of the failure that opened its circuit.
+        failures: in a row, up to it.
+        next_try: seconds until it is tried for the first time.
+    """
+
+    source: str
+    cause: Cause
+    failures: int
+    next_try: float
+
+
+@attrs.frozen
+class CircuitClosed:
+    """A source is asked again.
+
+    Attributes:
+        source: its name.
+        cause: the last that was wrong with it.
+        seconds: how long its circuit was open.
+        tries: how often it was tried.
+        suspects: how many layers are taken to be at fault themselves; 0 if the source was.
+    """
+
+    source: str
+    cause: Cause
+    seconds: float
+    tries: int
+    suspects: int
+
+
 Event = (
     LayerDecided
     | LayerUnreachable
@@ -126,5 +176,8 @@ Event = (
     | DirectoryKept
     | DirectoryMade
     | OrphansFound
+    | UpkeepPutOff
     | SourceMoved
+    | CircuitOpened
+    | CircuitClosed
 )

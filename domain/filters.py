@@ -14,9 +14,22 @@ from enum import Enum
 import attrs
 
 from . import labels as label_rules
+from .errors import InvalidArgumentError
 from .filter_scanner import END, Scanner, Token, unquote
 from .ports.patterns import Pattern, Patterns
 from .snapshot import Snapshot
+
+MAX_BYTES = 64 * 1024
+"""Most that all filters of a List may take; containerd's own have some hundred bytes."""
+
+MAX_SELECTORS = 1000
+"""Most selectors in all filters of a List: each is tried on every snapshot."""
+
+MAX_PATTERNS = 20
+"""Most patterns in all filters of a List: each takes memory as long as the List runs."""
+
+MAX_PATTERN_BYTES = 1000
+"""Longest pattern; the time of a match grows with its length."""
 
 
 class Operator(Enum):
@@ -135,24 +148,67 @@ def parse(texts: Sequence[str], patterns: Patterns) -> Filter:
         The filter.
 
     Raises:
-        InvalidArgumentError: a filter is malformed; the message shows where.
+        InvalidArgumentError: a filter is malformed, and the message shows where; or the filters
+            exceed one of the limits above.
     """
-    alternatives = tuple(_parse_one(text, patterns) if text else () for text in texts)
+    _require_short(texts)
+    budget = _Budget(patterns)
+    alternatives = tuple(_parse_one(text, budget) if text else () for text in texts)
     return Filter(() if () in alternatives else alternatives)
 
 
-def _parse_one(text: str, patterns: Patterns) -> tuple[Selector, ...]:
+def _require_short(texts: Sequence[str]) -> None:
+    # One for each filter, so that empty ones count too.
+    length = len(texts) + sum(len(text) for text in texts)
+    if length <= MAX_BYTES:
+        length = len(texts) + sum(len(text.encode()) for text in texts)
+    if length > MAX_BYTES:
+        raise InvalidArgumentError(
+            f"the filters have {length} bytes together; at most {MAX_BYTES} are allowed"
+        )
+
+
+@attrs.define
+class _Budget:
+    """What the filters of one List may still ask for."""
+
+    patterns: Patterns
+    selectors_left: int = MAX_SELECTORS
+    patterns_left: int = MAX_PATTERNS
+
+    def take_selector(self) -> None:
+        self.selectors_left -= 1
+        if self.selectors_left < 0:
+            raise InvalidArgumentError(
+                f"the filters have more than {MAX_SELECTORS} selectors together"
+            )
+
+    def compile(self, expression: str) -> Pattern | None:
+        self.patterns_left -= 1
+        if self.patterns_left < 0:
+            raise InvalidArgumentError(
+                f"the filters have more than {MAX_PATTERNS} patterns together"
+            )
+        if len(expression) > MAX_PATTERN_BYTES or len(expression.encode()) > MAX_PATTERN_BYTES:
+            raise InvalidArgumentError(
+                f"a pattern of a filter is longer than {MAX_PATTERN_BYTES} bytes"
+            )
+        return self.patterns.compile(expression)
+
+
+def _parse_one(text: str, budget: _Budget) -> tuple[Selector, ...]:
     scanner = Scanner(text)
-    selectors = [_selector(scanner, patterns)]
+    selectors = [_selector(scanner, budget)]
     while (character := scanner.peek()) != END:
         if character != ",":
             raise scanner.error(f"expected a comma or the end, not {character!r}")
         scanner.scan()
-        selectors.append(_selector(scanner, patterns))
+        selectors.append(_selector(scanner, budget))
     return tuple(selectors)
 
 
-def _selector(scanner: Scanner, patterns: Patterns) -> Selector:
+def _selector(scanner: Scanner, budget: _Budget) -> Selector:
+    budget.take_selector()
     path = [_field_name(scanner)]
     while scanner.peek() == ".":
         scanner.scan()
@@ -161,7 +217,7 @@ def _selector(scanner: Scanner, patterns: Patterns) -> Selector:
         return Selector(tuple(path), Operator.PRESENT)
     operator = _operator(scanner)
     value = _value(scanner, operator)
-    pattern = patterns.compile(value) if operator is Operator.MATCHES else None
+    pattern = budget.compile(value) if operator is Operator.MATCHES else None
     return Selector(tuple(path), operator, value, pattern)
 
 

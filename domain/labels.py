@@ -32,11 +32,22 @@ GID_MAPPING = "containerd.io/snapshot/gidmapping"
 MARKER = "containerd.io/snapshot/cvmfs.layer"
 """Ours: names the layer behind a remote snapshot. containerd merges it into its own record."""
 
+OVER_NOTHING = "containerd.io/snapshot/cvmfs.over-nothing"
+"""Ours: an active snapshot without a parent is mounted as an overlay all the same, because it gets
+its parent at Commit. containerd turns whiteouts into overlayfs's own only when it unpacks onto an
+overlay (``pkg/archive`` and ``core/diff/apply``)."""
+
+_OURS = (MARKER, OVER_NOTHING)
+
 MAX_LABEL_BYTES = 4096
 """Longest label, key and value together (containerd, ``pkg/labels/validate.go``)."""
 
 MAX_LABELS_BYTES = 15 * 1024 * 1024
 """Most that all labels of a snapshot may take, so that its record fits a message of 16 MiB."""
+
+MAX_LABELS = 10_000
+"""Most labels of a snapshot. They are stored one by one while nobody else can write, and an image
+may have annotations by the hundred thousand."""
 
 _MAX_ID = 2**32 - 2
 
@@ -44,8 +55,8 @@ _MAX_ID = 2**32 - 2
 def checked(labels: Mapping[str, str]) -> dict[str, str]:
     """Check labels that came in and drop what is not stored.
 
-    Empty values are dropped, as containerd's own storage does: that is how a label is deleted. The
-    marker is ours alone; whatever a caller claims under it is dropped too.
+    Empty values are dropped, as containerd's own storage does: that is how a label is deleted. Our
+    own labels are ours alone; whatever a caller claims under them is dropped too.
 
     Args:
         labels: labels of a request.
@@ -54,13 +65,13 @@ def checked(labels: Mapping[str, str]) -> dict[str, str]:
         The labels to store.
 
     Raises:
-        InvalidArgumentError: a label is longer than ``MAX_LABEL_BYTES``, or all together take more
-            than ``MAX_LABELS_BYTES``.
+        InvalidArgumentError: a label is longer than ``MAX_LABEL_BYTES``, all together take more
+            than ``MAX_LABELS_BYTES``, or there are more than ``MAX_LABELS``.
     """
+    _check_sum(labels)
     for key, value in labels.items():
         _check_length(key, value)
-    _check_sum(labels)
-    return {key: value for key, value in labels.items() if value and key != MARKER}
+    return {key: value for key, value in labels.items() if value and key not in _OURS}
 
 
 def _check_length(key: str, value: str) -> None:
@@ -76,6 +87,10 @@ def _check_length(key: str, value: str) -> None:
 
 
 def _check_sum(labels: Mapping[str, str]) -> None:
+    if len(labels) > MAX_LABELS:
+        raise InvalidArgumentError(
+            f"there are {len(labels)} labels; at most {MAX_LABELS} are allowed"
+        )
     total = sum(len(key.encode()) + len(value.encode()) for key, value in labels.items())
     if total > MAX_LABELS_BYTES:
         raise InvalidArgumentError(
@@ -108,7 +123,7 @@ class LabelChange:
 
         Raises:
             InvalidArgumentError: the change sets or deletes one of those to keep, or the labels
-                would take more than ``MAX_LABELS_BYTES``.
+                would take more than ``MAX_LABELS_BYTES`` or be more than ``MAX_LABELS``.
         """
         after = dict(labels) if self.replace is None else dict(self.replace)
         named = self.change if self.replace is None else self.replace
@@ -123,8 +138,7 @@ class LabelChange:
                 after[key] = value
             else:
                 after.pop(key, None)
-        if MARKER in labels:
-            after[MARKER] = labels[MARKER]
+        after.update({key: labels[key] for key in _OURS if key in labels})
         after.update(keep)
         _check_sum(after)
         return after
@@ -158,7 +172,7 @@ def change_of(paths: Sequence[str], labels: Mapping[str, str]) -> LabelChange:
         if path == "labels":
             replace = given
         elif prefix == "labels" and dot and key:
-            if key != MARKER:
+            if key not in _OURS:
                 change[key] = given.get(key, "")
         else:
             raise InvalidArgumentError(
@@ -170,6 +184,11 @@ def change_of(paths: Sequence[str], labels: Mapping[str, str]) -> LabelChange:
 def mapped_root(labels: Mapping[str, str]) -> tuple[int, int] | None:
     """Find the host's user and group that are root inside a user namespace.
 
+    With a target the labels are those of a pull, into which containerd copies the annotations of
+    the image. What cannot be meant there is its author's, and is passed over: an annotation must
+    not keep an image from being pulled, and nothing runs on the snapshot of an extraction. Without
+    a target they are the client's own, who wants a container to run on the snapshot.
+
     Args:
         labels: checked labels.
 
@@ -177,10 +196,18 @@ def mapped_root(labels: Mapping[str, str]) -> tuple[int, int] | None:
         User and group ID on the host, or None if the labels ask for no mapping.
 
     Raises:
-        InvalidArgumentError: a mapping cannot be read, only one of the two is there, or it does
-        not
-            map root.
+        InvalidArgumentError: there is no target, and a mapping cannot be read, only one of the two
+            is there, or it does not map root.
     """
+    try:
+        return _mapped_root(labels)
+    except InvalidArgumentError:
+        if TARGET in labels:
+            return None
+        raise
+
+
+def _mapped_root(labels: Mapping[str, str]) -> tuple[int, int] | None:
     uid, gid = labels.get(UID_MAPPING), labels.get(GID_MAPPING)
     if uid is None and gid is None:
         return None

@@ -64,6 +64,7 @@ class Reason(Enum):
     """Why a layer is what it is; the value stands in logs and metrics."""
 
     HIT = "hit"
+    NO_TARGET = "no-target-label"
     NO_DIGEST = "no-digest-label"
     BAD_TARGET = "bad-target"
     BAD_DIGEST = "bad-digest"
@@ -79,6 +80,8 @@ class Reason(Enum):
     FAILED = "failed"
     SLOW = "slow"
     BUSY = "busy"
+    CIRCUIT = "circuit"
+    UNPROTECTED = "unprotected"
     BAD_METADATA = "bad-metadata"
     WRONG_CHAIN = "wrong-chain"
     UNUSABLE_NAME = "unusable-name"
@@ -106,6 +109,8 @@ _UNHEALTHY = frozenset(
         Reason.FAILED,
         Reason.SLOW,
         Reason.BUSY,
+        Reason.CIRCUIT,
+        Reason.UNPROTECTED,
     }
 )
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
+from . import labels as label_rules
 from .errors import FailedPreconditionError
 from .snapshot import Kind, Snapshot
 
@@ -120,6 +121,8 @@ def mounts_of(snapshot: Snapshot, chain: Sequence[Snapshot], layout: Layout) -> 
     kind     stands on                  mount
     =======  =========================  =======================================
     active   nothing                    bind of its own directory, writable
+    active   a parent named at Commit   overlay over the shared companion
+    active   staged layer               overlay of lower directories, ``ro``
     active   anything                   overlay with upper and work directory
     view     nothing                    bind of its own directory, read-only
     view     one local snapshot         bind of that one's files, read-only
@@ -127,6 +130,8 @@ def mounts_of(snapshot: Snapshot, chain: Sequence[Snapshot], layout: Layout) -> 
     =======  =========================  =======================================
 
     A remote layer is never bound: a bind keeps ``nosuid`` of the source and shows catalog markers.
+    To containerd 2.4 a last mount with ``ro`` says that there is nothing to unpack; no other
+    active snapshot has one.
 
     Args:
         snapshot: active or view.
@@ -140,7 +145,10 @@ def mounts_of(snapshot: Snapshot, chain: Sequence[Snapshot], layout: Layout) -> 
         FailedPreconditionError: the options do not fit the page that mount(2) takes.
     """
     active = snapshot.kind is Kind.ACTIVE
-    if not chain:
+    if active and snapshot.staged:
+        return (_overlay(snapshot, ("ro", *layout.options), lowers((snapshot,), layout)),)
+    over_nothing = active and not chain and label_rules.OVER_NOTHING in snapshot.labels
+    if not chain and not over_nothing:
         return (_bind(layout.files(snapshot.identifier), writable=active),)
     if not active and len(chain) == 1 and not chain[0].remote:
         return (_bind(layout.files(chain[0].identifier), writable=False),)
@@ -150,8 +158,12 @@ def mounts_of(snapshot: Snapshot, chain: Sequence[Snapshot], layout: Layout) -> 
             f"workdir={layout.work(snapshot.identifier)}",
             f"upperdir={layout.files(snapshot.identifier)}",
         ]
-    stack = lowers(chain, layout)
-    options.append(f"lowerdir={':'.join(stack)}")
+    stack = (layout.hider,) if over_nothing else lowers(chain, layout)
+    return (_overlay(snapshot, options, stack),)
+
+
+def _overlay(snapshot: Snapshot, others: Iterable[str], stack: Sequence[str]) -> Mount:
+    options = (*others, f"lowerdir={':'.join(stack)}")
     length = option_bytes(options, stack)
     if length > OPTION_BYTES:
         raise FailedPreconditionError(
@@ -163,7 +175,7 @@ def mounts_of(snapshot: Snapshot, chain: Sequence[Snapshot], layout: Layout) -> 
             f"snapshot {snapshot.name!r} has {len(stack)} lower directories; the kernel takes "
             f"{MOST_LOWERS}"
         )
-    return (Mount("overlay", "overlay", tuple(options)),)
+    return Mount("overlay", "overlay", options)
 
 
 def _bind(path: str, *, writable: bool) -> Mount:

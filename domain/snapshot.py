@@ -6,6 +6,7 @@ from        operation  to
 nothing     prepare    active
 nothing     view       view
 nothing     provide    committed, with a layer on a source
+nothing     stage      active, with a layer on a source
 active      commit     committed, under another name
 any         relabel    the same, other labels
 any         remove     gone, if nothing stands on it
@@ -67,6 +68,8 @@ class Snapshot:
         companion: what lies above and below the layer to make it look as it should; None if it
             needs nothing, or the snapshot is local.
         usage: what it takes on disk, where that is known; always known for a remote one.
+        staged: whether it is a remote one that gets, or got, its name and parent at Commit. There
+            may be any number of these for one parent and target.
     """
 
     identifier: int
@@ -80,6 +83,7 @@ class Snapshot:
     layer: Layer | None = None
     companion: Companion | None = None
     usage: Usage | None = None
+    staged: bool = False
 
     @property
     def remote(self) -> bool:
@@ -135,14 +139,24 @@ def begin(
     )
 
 
+def provided_name(target: str, parent_identifier: int) -> str:
+    """Give the name of the snapshot that is provided for a target on a parent.
+
+    The name is free (containerd takes what the List after it says) and must be unique for each
+    pair of parent and target; no name of containerd's has this shape, because a namespace cannot
+    contain a colon.
+
+    Args:
+        target: the chain ID that was asked for.
+        parent_identifier: of what it stands on; 0 for nothing.
+    """
+    return f"{target}@{parent_identifier}"
+
+
 def provide(
     layer: Layer, target: Digest, parent: Snapshot | None, labels: Mapping[str, str], *, now: int
 ) -> Snapshot:
-    """Make the committed snapshot of a layer that a source has.
-
-    Its name is free (containerd takes what the List after it says) and must be unique for each
-    pair of parent and target; no name of containerd's has this shape, because a namespace cannot
-    contain a colon.
+    """Make the committed snapshot of a layer that a source has; see ``provided_name``.
 
     Args:
         layer: the layer.
@@ -160,11 +174,54 @@ def provide(
     snapshot = begin(Kind.COMMITTED, "", parent, labels, now=now)
     return attrs.evolve(
         snapshot,
-        name=f"{target}@{snapshot.parent_identifier}",
-        labels={**labels, label_rules.TARGET: str(target), label_rules.MARKER: str(layer.digest)},
+        name=provided_name(str(target), snapshot.parent_identifier),
+        labels=_labels_of_remote(layer, str(target), labels),
         layer=layer,
         usage=NOTHING_LOCAL,
     )
+
+
+def _labels_of_remote(layer: Layer, target: str, labels: Mapping[str, str]) -> dict[str, str]:
+    return {**labels, label_rules.TARGET: target, label_rules.MARKER: str(layer.digest)}
+
+
+def stage(
+    layer: Layer, key: str, target: Digest, labels: Mapping[str, str], *, now: int
+) -> Snapshot:
+    """Make the active snapshot of a layer that a source has and that gets its parent at Commit.
+
+    Args:
+        layer: the layer.
+        key: its key, not empty.
+        target: the chain ID that was asked for.
+        labels: checked labels; see ``domain.labels``.
+        now: nanoseconds since the epoch.
+
+    Returns:
+        The snapshot, its identifier still 0.
+    """
+    return attrs.evolve(
+        begin(Kind.ACTIVE, key, None, labels, now=now),
+        labels=_labels_of_remote(layer, str(target), labels),
+        layer=layer,
+        usage=NOTHING_LOCAL,
+        staged=True,
+    )
+
+
+def require_active(snapshot: Snapshot) -> None:
+    """Refuse to commit what is not active.
+
+    Args:
+        snapshot: the one to commit.
+
+    Raises:
+        FailedPreconditionError: it is a view, or committed already.
+    """
+    if snapshot.kind is not Kind.ACTIVE:
+        raise FailedPreconditionError(
+            f"snapshot {snapshot.name!r} is {snapshot.kind.value}: only an active one is committed"
+        )
 
 
 def require_new_parent(snapshot: Snapshot, parent: str) -> bool:
@@ -200,7 +257,8 @@ def commit(
 ) -> Snapshot:
     """Turn an active snapshot into a committed one.
 
-    Labels are replaced, not merged, and both times start anew, as in containerd's own storage.
+    Labels are replaced, not merged, and both times start anew, as in containerd's own storage. A
+    staged layer keeps the labels that make it a remote one.
 
     Args:
         snapshot: the active snapshot.
@@ -210,15 +268,13 @@ def commit(
         new_parent: the parent it gets, if ``require_new_parent`` asked for one.
 
     Returns:
-        The committed snapshot; its usage is not known yet.
+        The committed snapshot; the usage of a local one is not known yet.
 
     Raises:
         FailedPreconditionError: the snapshot is not active, or the new parent is not committed.
+        InvalidArgumentError: the new parent is not the one for which a staged layer was made.
     """
-    if snapshot.kind is not Kind.ACTIVE:
-        raise FailedPreconditionError(
-            f"snapshot {snapshot.name!r} is {snapshot.kind.value}: only an active one is committed"
-        )
+    require_active(snapshot)
     committed = attrs.evolve(
         snapshot,
         name=name,
@@ -228,6 +284,13 @@ def commit(
         labels=labels,
         usage=None,
     )
+    if snapshot.layer is not None:
+        committed = attrs.evolve(
+            committed,
+            labels=_labels_of_remote(snapshot.layer, snapshot.target, labels),
+            usage=NOTHING_LOCAL,
+        )
+        _require_staged_for(snapshot, new_parent)
     if new_parent is None:
         return committed
     if new_parent.kind is not Kind.COMMITTED:
@@ -236,6 +299,16 @@ def commit(
             "only a committed snapshot can be one"
         )
     return attrs.evolve(committed, parent_identifier=new_parent.identifier, parent=new_parent.name)
+
+
+def _require_staged_for(snapshot: Snapshot, parent: Snapshot | None) -> None:
+    wanted = snapshot.labels.get(label_rules.PARENT_CHAIN_ID, "")
+    below = parent.chain_id if parent else None
+    if parent is None or (below is not None and str(below) != wanted):
+        raise InvalidArgumentError(
+            f"snapshot {snapshot.name!r} is a layer that was prepared for the parent {wanted!r}: "
+            f"it cannot be committed on {str(below or '')!r}"
+        )
 
 
 def relabel(snapshot: Snapshot, change: label_rules.LabelChange, *, now: int) -> Snapshot:

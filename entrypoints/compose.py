@@ -9,8 +9,6 @@ from cvmfs_snapshotter.adapters.clock import SystemClock
 from cvmfs_snapshotter.adapters.companions import DiskCompanions
 from cvmfs_snapshotter.adapters.directories import DiskDirectories
 from cvmfs_snapshotter.adapters.layers.prober import WORKER_MODULE
-from cvmfs_snapshotter.adapters.layers.settings import SourceSettings
-from cvmfs_snapshotter.adapters.layers.sources import Sources
 from cvmfs_snapshotter.adapters.logs.events import LogEvents
 from cvmfs_snapshotter.adapters.logs.logger import Logger
 from cvmfs_snapshotter.adapters.patterns import Re2Patterns
@@ -21,7 +19,9 @@ from cvmfs_snapshotter.domain.usecases import upkeep
 from cvmfs_snapshotter.domain.usecases.context import Context
 from cvmfs_snapshotter.domain.usecases.snapshotter import LayerSnapshotter
 
-from .fanout import FanOut, WakeOnCommit
+from .compose_sources import Tended, tend
+from .config import Config
+from .fanout import FanOut, WakeOnCommit, WakeOnOpening
 from .measuring import Measurer
 from .rpc.server import THREADS
 
@@ -37,25 +37,23 @@ class Parts:
         snapshotter: does what containerd asks.
         context: the ports behind it.
         measurer: measures in the background.
-        sources: the sources.
-        probes: the processes that look at them.
+        tended: the sources, and what looks after them.
+        probes: the processes that look at them for requests.
     """
 
     snapshotter: LayerSnapshotter
     context: Context
     measurer: Measurer
-    sources: Sources
+    tended: Tended
     probes: ProbePool
 
 
-def compose(
-    root: str, sources: tuple[SourceSettings, ...], store: SqliteStore, logger: Logger
-) -> Parts:
+def compose(root: str, config: Config, store: SqliteStore, logger: Logger) -> Parts:
     """Put a daemon together; nothing runs yet.
 
     Args:
         root: the state directory, which is ours.
-        sources: the configured sources.
+        config: the configuration.
         store: its records.
         logger: takes lines.
 
@@ -64,17 +62,26 @@ def compose(
     """
     clock = SystemClock()
     probes = ProbePool(worker_command(WORKER_MODULE), callers=WAITING_CALLS)
-    layers = Sources(sources, probes, clock, warn=logger.warning)
-    # Whoever records a commit wakes the measurer, which needs the context to measure.
+    # Whoever records a commit wakes the measurer, which needs the context to measure. It is alike
+    # with a circuit that opens, and what looks after its source.
     measurer = Measurer(lambda limit: upkeep.measure_some(context, limit), logger)
+    events = FanOut(
+        (
+            LogEvents(logger),
+            WakeOnCommit(measurer.wake),
+            WakeOnOpening(lambda source: tended.tenders[source].wake()),
+        )
+    )
+    tended = tend(config.sources, probes, clock, events, logger)
     context = Context(
         store=store,
         directories=DiskDirectories(root),
         companions=DiskCompanions(Path(root), kernel.opaque_attribute()),
-        sources=layers,
+        sources=tended.sources,
         clock=clock,
-        events=FanOut((LogEvents(logger), WakeOnCommit(measurer.wake))),
+        events=events,
         patterns=Re2Patterns(),
         layout=Layout(root, kernel.overlay_options()),
+        staged=config.staged,
     )
-    return Parts(LayerSnapshotter(context), context, measurer, layers, probes)
+    return Parts(LayerSnapshotter(context), context, measurer, tended, probes)

@@ -4,6 +4,7 @@ It is TOML: ``[[source]]`` tables, or the two keys of the Go program for one sou
 the defaults of the Go program hold.
 """
 
+import os
 import tomllib
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,7 @@ from cvmfs_snapshotter.domain.policy import ImpliedDirectories, Ownership, Polic
 
 from . import config_values as values
 from .config_table import Problems, Table, shown
+from .trust import distrust, distrust_way
 
 DEFAULT_REPOSITORY = "unpacked.cern.ch"
 
@@ -32,9 +34,11 @@ class Config:
 
     Attributes:
         sources: in the order in which they are asked.
+        staged: answer containerd 2.4, when it unpacks in parallel, with staged layers.
     """
 
     sources: tuple[SourceSettings, ...]
+    staged: bool = False
 
 
 def default_config() -> Config:
@@ -52,13 +56,14 @@ def load_config(file: str) -> Config:
         What it says.
 
     Raises:
-        ConfigError: it cannot be read, is not TOML, or has keys or values that cannot be meant;
-            all of them are named.
+        ConfigError: it cannot be read, is not TOML, others could change it, or it has keys or
+            values that cannot be meant; all of them are named.
     """
     if not file:
         return default_config()
     try:
         with open(file, "rb") as opened:  # noqa: PTH123 - the path is the operator's, as it is
+            _require_trusted(opened.fileno(), file)
             data = tomllib.load(opened)
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from None
@@ -75,14 +80,22 @@ def load_config(file: str) -> Config:
     return config
 
 
+def _require_trusted(descriptor: int, file: str) -> None:
+    # Whoever can change it decides what root's daemon hands to containers.
+    reason = distrust(os.fstat(descriptor)) or distrust_way(file)
+    if reason:
+        raise ConfigError(f"{file}: cannot be relied on: {reason}")
+
+
 def _read(data: Mapping[str, object], problems: Problems) -> Config:
     table = Table(data, "", problems)
     tables = table.take("source", _tables)
     repository = table.take("repository", values.repository)
     mountpoint = table.take("absolute-mountpoint", values.path)
+    staged = table.take("staged", values.boolean) or False
     table.finish()
     if "source" not in table:
-        return Config((_single(repository, mountpoint),))
+        return Config((_single(repository, mountpoint),), staged)
     for key in ("repository", "absolute-mountpoint"):
         if key in table:
             table.complain(key, "stands for one source and cannot be beside [[source]]")
@@ -91,7 +104,7 @@ def _read(data: Mapping[str, object], problems: Problems) -> Config:
         for number, one in enumerate(tables or ())
     ]
     _refuse_twins(sources, problems)
-    return Config(tuple(sources))
+    return Config(tuple(sources), staged)
 
 
 def _single(repository: str | None, mountpoint: str | None) -> SourceSettings:
@@ -119,6 +132,7 @@ def _source(table: Table) -> SourceSettings:
     policy = _policy(table)
     lookup = table.take("lookup_deadline", values.seconds(_MOST_LOOKUP_SECONDS))
     scan = table.take("scan_deadline", values.seconds(_MOST_SCAN_SECONDS))
+    keep = table.take("keep_mounted", values.boolean)
     table.finish()
     if kind == "directory":
         if "repository" in table:
@@ -135,7 +149,8 @@ def _source(table: Table) -> SourceSettings:
         "lookup_deadline": lookup,
         "scan_deadline": scan,
     }
-    return attrs.evolve(settings, **{key: value for key, value in given.items() if value})
+    given = {key: value for key, value in given.items() if value}
+    return attrs.evolve(settings, **given, keep_mounted=keep is not False)
 
 
 def _required(table: Table, key: str, value: str | None) -> str:

@@ -24,6 +24,13 @@ def text(value: object) -> str:
     return value
 
 
+def boolean(value: object) -> bool:
+    """Take true or false."""
+    if not isinstance(value, bool):
+        raise ValueError("true or false")  # noqa: TRY004 - one error for all that is wrong
+    return value
+
+
 def name(value: object) -> str:
     """Take the name of a source, which stands in logs, metrics and commands."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):

@@ -15,19 +15,24 @@ from cvmfs_snapshotter.adapters.directories import DiskDirectories
 from cvmfs_snapshotter.adapters.logs.logger import Log
 from cvmfs_snapshotter.adapters.sqlite import (
     DatabaseError,
+    Reserve,
     SqliteStore,
     open_store,
 )
 from cvmfs_snapshotter.adapters.sqlite.migrate import prepare_database
-from cvmfs_snapshotter.domain.errors import SnapshotterError
+from cvmfs_snapshotter.domain.errors import SnapshotterError, UnavailableError
 from cvmfs_snapshotter.domain.usecases import upkeep
 
 from .compose import Parts, compose
 from .config import Config
 from .endpoint import claim_address, plain_address, private_files
 from .errors import StartError
-from .root import claim_root, database_path, plain_root
-from .rpc.server import BindError, SnapshotServer
+from .locks import Lock
+from .overview import Overseer
+from .root import claim_root, database_path, plain_root, require_own_files, reserve_path
+from .rpc.admin import AdminServicer
+from .rpc.health import HealthServicer
+from .rpc.server import BindError, Service, SnapshotServer
 from .warming import warm_up
 
 GRACE = 10.0
@@ -58,24 +63,26 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
         raise StartError("the daemon must run as root: it makes device nodes and sets owners")
     root, address = plain_root(root), plain_address(address)
     with ExitStack() as held:
-        held.callback(claim_root(root, fresh=fresh).release)
-        held.callback(claim_address(address).release)
+        for lock in _claim(root, address, log, fresh=fresh):
+            held.callback(lock.release)
         wait_until_told = held.enter_context(_told_to_stop())
-        _require_kernel(root, log)
-        store = _open_store(root)
-        held.callback(store.close)
+        store = held.enter_context(_open_store(root, log))
         with _expected("the state directory cannot be used"):
             DiskDirectories(root).prepare()
-            parts = compose(root, config.sources, store, log.logger)
+            parts = compose(root, config, store, log.logger)
             _tidy(parts, config)
         held.callback(parts.probes.close)
-        server = SnapshotServer(parts.snapshotter, log.logger)
+        server = SnapshotServer(
+            parts.snapshotter, log.logger, services=_services(root, config, parts)
+        )
         _bind(server, address)
         parts.measurer.start()
         held.callback(parts.measurer.stop, _LAST)
         server.start()
         names = tuple(source.name for source in config.sources)
-        warm_up(names, parts.sources, parts.context.clock, log.logger)
+        warm_up(names, parts.tended.sources, parts.context.clock, log.logger)
+        parts.tended.start()
+        held.callback(parts.tended.stop, _LAST)
         log.logger.info(
             "serving", version=__version__, address=address, root=root, sources=list(names)
         )
@@ -83,6 +90,26 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
         log.logger.info("stopping: calls in flight finish, nothing is deleted")
         _end_calls(server, parts, log)
     return 0
+
+
+def _services(root: str, config: Config, parts: Parts) -> tuple[Service, ...]:
+    context = parts.context
+    overseer = Overseer(
+        root, config.sources, context.store, parts.tended, parts.probes, context.clock.now()
+    )
+    return HealthServicer(overseer), AdminServicer(overseer)
+
+
+def _claim(root: str, address: str, log: Log, *, fresh: bool) -> tuple[Lock, Lock]:
+    """Make state directory and socket ours; a daemon that is refused leaves nothing behind."""
+    with ExitStack() as undo:
+        of_root = claim_root(root, fresh=fresh)
+        undo.callback(of_root.abandon)
+        of_socket = claim_address(address)
+        undo.callback(of_socket.abandon)
+        _require_kernel(root, log)
+        undo.pop_all()
+    return of_root, of_socket
 
 
 @contextmanager
@@ -126,15 +153,31 @@ def _require_kernel(root: str, log: Log) -> None:
         log.logger.warning("whether overlays can be mounted is not known", cause=error.strerror)
 
 
-def _open_store(root: str) -> SqliteStore:
-    path = Path(database_path(root))
+@contextmanager
+def _open_store(root: str, log: Log) -> Iterator[SqliteStore]:
+    path, reserve = Path(database_path(root)), Reserve(Path(reserve_path(root)))
+    require_own_files(root)
     try:
         prepare_database(path)
-        return open_store(path)
-    except (DatabaseError, SnapshotterError) as error:
+        store = open_store(path, reserve)
+    except DatabaseError as error:
         raise StartError(str(error)) from error
+    except UnavailableError as error:
+        raise StartError(f"{path}: {error}. `fuser {path}` shows which it is") from error
+    except SnapshotterError as error:
+        raise StartError(f"{path}: {error}") from error
     except OSError as error:
         raise StartError(f"{path} cannot be opened: {error.strerror}") from error
+    if not reserve.make():
+        log.logger.warning(
+            "the disk is nearly full: no space is set aside for removing snapshots from it"
+        )
+    try:
+        yield store
+    finally:
+        store.close()
+        # What SQLite's files have taken is free now, and the next start will need it.
+        reserve.make_of_the_last()
 
 
 @contextmanager

@@ -51,14 +51,14 @@ def claim_address(path: str) -> Lock:
 
     Raises:
         StartError: somebody serves on it, something else than a socket is there, or the directory
-            cannot be relied on.
+            cannot be relied on. Nothing is left of what was made then.
     """
-    make_private(os.path.dirname(path), "the directory of the socket")  # noqa: PTH120
-    lock = take_lock(f"{path}.lock", f"the socket {path}")
+    made = make_private(os.path.dirname(path), "the directory of the socket")  # noqa: PTH120
+    lock = take_lock(f"{path}.lock", f"the socket {path}", made)
     try:
         _remove_stale(path)
     except StartError:
-        lock.release()
+        lock.abandon()
         raise
     return lock
 

@@ -7,3 +7,7 @@ class StartError(Exception):
     The message is for the operator: it names what is in the way and, where there is something to
     do, what.
     """
+
+
+class InUseError(StartError):
+    """A running daemon has what is wanted."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import attrs
 
-from cvmfs_snapshotter.domain.events import Event, SnapshotCommitted
+from cvmfs_snapshotter.domain.events import CircuitOpened, Event, SnapshotCommitted
 from cvmfs_snapshotter.domain.ports.events import Events
 
 
@@ -30,3 +30,15 @@ class WakeOnCommit:
         """See ``Events.record``."""
         if isinstance(event, SnapshotCommitted):
             self.wake()
+
+
+@attrs.frozen
+class WakeOnOpening:
+    """Implements ``Events``: calls something with the source whose circuit has opened."""
+
+    wake: Callable[[str], None]
+
+    def record(self, event: Event) -> None:
+        """See ``Events.record``."""
+        if isinstance(event, CircuitOpened):
+            self.wake(event.source)

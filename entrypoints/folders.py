@@ -1,35 +1,67 @@
 """Directories that the daemon relies on."""
 
+import contextlib
+import errno
 import os
 import stat
+from collections.abc import Sequence
 
 from .errors import StartError
+from .trust import distrust
 
 
-def make_private(path: str, what: str) -> os.stat_result:
-    """Make a directory for root alone, or make sure that not everybody can write to it.
+def make_private(path: str, what: str) -> tuple[str, ...]:
+    """Make a directory for root alone, or make sure that it is not for others to write to.
 
     Args:
         path: absolute; directories above it are made too, with the usual mode.
         what: how a message calls it.
 
     Returns:
-        What stat(2) tells of it.
+        The directories that were made, the outermost first.
 
     Raises:
-        StartError: it cannot be made, is no directory, or everybody can write to it.
+        StartError: it cannot be made, is no directory, belongs to somebody else, or everybody can
+            write to it. Nothing is left of what was made then.
     """
+    made: list[str] = []
     try:
-        os.makedirs(path, mode=0o700, exist_ok=True)  # noqa: PTH103 - paths are texts here
+        _make(path, made)
         found = os.stat(path)  # noqa: PTH116 - paths are texts here
     except OSError as error:
+        remove_made(made)
         raise StartError(f"cannot make {what} {path}: {error.strerror}") from None
-    if found.st_mode & stat.S_IWOTH:
+    reason = distrust(found)
+    if reason:
+        remove_made(made)
         raise StartError(
-            f"everybody can write to {what} {path} (mode {stat.S_IMODE(found.st_mode):04o}), so "
-            "that nothing in it can be relied on; choose another one or change its mode"
+            f"{what} {path} cannot be relied on: {reason}; choose another one or change that"
         )
-    return found
+    return tuple(made)
+
+
+def _make(path: str, made: list[str]) -> None:
+    missing = []
+    while not os.path.lexists(path):
+        missing.append(path)
+        path = os.path.dirname(path)  # noqa: PTH120 - paths are texts here
+    for depth, directory in enumerate(reversed(missing), start=1):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(directory, 0o700 if depth == len(missing) else 0o777)  # noqa: PTH102 - texts
+            made.append(directory)
+    if not missing and not stat.S_ISDIR(os.stat(path).st_mode):  # noqa: PTH116 - texts
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+
+
+def remove_made(made: Sequence[str]) -> None:
+    """Remove directories that were made for nothing, as far as they are empty.
+
+    Args:
+        made: the outermost first.
+    """
+    for directory in reversed(made):
+        with contextlib.suppress(OSError):
+            os.rmdir(directory)  # noqa: PTH106 - paths are texts here
 
 
 def require_plain(path: str, what: str, forbidden: str = "") -> str:

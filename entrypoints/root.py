@@ -1,10 +1,16 @@
 """The state directory."""
 
 import os
+import stat
+from pathlib import Path
+
+from cvmfs_snapshotter.adapters.sqlite.advice import command
+from cvmfs_snapshotter.adapters.sqlite.backup import backups_in
 
 from .errors import StartError
-from .folders import make_private, require_plain
+from .folders import make_private, remove_made, require_plain
 from .locks import Lock, take_lock
+from .trust import distrust
 
 DATABASE = "metadata.sqlite"
 """The records, in the state directory."""
@@ -15,6 +21,11 @@ _GO_DATABASE = "snapshotter/metadata.db"
 def database_path(root: str) -> str:
     """Give the path of the records."""
     return f"{root}/{DATABASE}"
+
+
+def reserve_path(root: str) -> str:
+    """Give the directory of the space that is set aside for removing snapshots."""
+    return f"{root}/reserve"
 
 
 def plain_root(root: str) -> str:
@@ -37,43 +48,96 @@ def claim_root(root: str, *, fresh: bool) -> Lock:
 
     Args:
         root: its path, checked by ``plain_root``.
-        fresh: accept that it holds the state of the Go program and none of ours.
+        fresh: accept that it holds the state of the Go program, or snapshots, and no records.
 
     Returns:
         The lock.
 
     Raises:
-        StartError: it belongs to somebody else, another daemon works in it, or it holds the state
-            of the Go program.
+        StartError: it belongs to somebody else or everybody can write to it, another daemon works
+            in it, or it holds the state of the Go program, or snapshots without their
+            records. Nothing is left of what was made then.
     """
-    found = make_private(root, "the state directory")
-    if found.st_uid != os.geteuid():
-        raise StartError(f"the state directory {root} belongs to user {found.st_uid}, not to us")
+    made = make_private(root, "the state directory")
     try:
         os.chmod(root, 0o700)  # noqa: PTH101 - paths are texts here
     except OSError as error:
+        remove_made(made)
         raise StartError(
             f"cannot change the mode of the state directory {root}: {error.strerror}"
         ) from None
-    lock = take_lock(f"{root}/lock", f"the state directory {root}")
+    lock = take_lock(f"{root}/lock", f"the state directory {root}", made)
     try:
         if not fresh:
             _require_ours(root)
     except StartError:
-        lock.release()
+        lock.abandon()
         raise
     return lock
+
+
+def require_own_files(root: str) -> None:
+    """Make sure that nobody else has written the records.
+
+    Raises:
+        StartError: a file of theirs belongs to somebody else, everybody can write to it, or it is
+            no file.
+    """
+    for suffix in ("", "-wal", "-shm"):
+        path = database_path(root) + suffix
+        try:
+            found = os.stat(path)  # noqa: PTH116 - paths are texts here
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise StartError(f"{path} cannot be looked at: {error.strerror}") from None
+        reason = distrust(found) if stat.S_ISREG(found.st_mode) else "it is not a file"
+        if reason:
+            raise StartError(
+                f"{path} cannot be relied on: {reason}. It was left as it is: find out who wrote "
+                f"to it, then `chown root: {path}` and `chmod 600 {path}`"
+            )
 
 
 def _require_ours(root: str) -> None:
     # containerd still has records of the snapshots in there: if we started empty without a word,
     # every container and image of it would fail one by one.
-    if os.path.lexists(database_path(root)) or not os.path.lexists(f"{root}/{_GO_DATABASE}"):
+    if os.path.lexists(database_path(root)):
         return
-    raise StartError(
-        f"{root} holds the state of the Go snapshotter ({_GO_DATABASE}) and none of this one, "
-        "while containerd still has records of the snapshots in it.\n"
-        "There are two ways on: import that state, which a later release will do; or start with "
-        "--fresh, with empty records beside it. Nothing of it is touched then, but remove the "
-        "containers and images that use this snapshotter from containerd first."
-    )
+    if os.path.lexists(f"{root}/{_GO_DATABASE}"):
+        raise StartError(
+            f"{root} holds the state of the Go snapshotter ({_GO_DATABASE}) and none of this one, "
+            "while containerd still has records of the snapshots in it.\n"
+            "There are two ways on: import that state, which a later release will do; or start "
+            "with --fresh, with empty records beside it. Nothing of it is touched then, but "
+            "remove the containers and images that use this snapshotter from containerd first."
+        )
+    lost = _numbered(f"{root}/snapshots") | _numbered(f"{root}/l")
+    if lost and not _planned(root):
+        path = Path(database_path(root))
+        backups = backups_in(path.parent / "backups", path.name)
+        restore = (
+            f" or restore a backup: `{command(path, 'restore', str(backups[-1]))}`;"
+            if backups
+            else ""
+        )
+        raise StartError(
+            f"{root} holds {len(lost)} snapshots, but their records ({DATABASE}) are gone, while "
+            "containerd still has its own. Nothing was touched.\n"
+            f"Bring {DATABASE} back;{restore} or start with --fresh, with empty "
+            "records. What is there is left alone then, but remove the containers and images that "
+            "use this snapshotter from containerd first."
+        )
+
+
+def _numbered(directory: str) -> set[str]:
+    try:
+        return {name for name in os.listdir(directory) if name.isdecimal()}  # noqa: PTH208 - texts
+    except FileNotFoundError:
+        return set()
+    except OSError as error:
+        raise StartError(f"{directory} cannot be read: {error.strerror}") from None
+
+
+def _planned(root: str) -> bool:
+    return any(name.startswith(f"{DATABASE}.restoring-") for name in os.listdir(root))  # noqa: PTH208 - texts

@@ -2,15 +2,15 @@
 
 import threading
 
-from cvmfs_snapshotter.adapters.layers.sources import Sources
 from cvmfs_snapshotter.adapters.logs.logger import Logger
 from cvmfs_snapshotter.domain.layer import Digest, Layer, Reason
 from cvmfs_snapshotter.domain.ports.clock import Clock
+from cvmfs_snapshotter.domain.ports.layers import LayerSources
 
 _NO_LAYER = Digest("0" * 64)
 
 
-def warm_up(names: tuple[str, ...], sources: Sources, clock: Clock, logger: Logger) -> None:
+def warm_up(names: tuple[str, ...], sources: LayerSources, clock: Clock, logger: Logger) -> None:
     """Touch every source in the background, so that the first pull does not wait for a mount.
 
     The look-up of a layer that is not there makes an automounter mount the source and says whether

@@ -14,9 +14,10 @@ container that uses it. The modes are those of containerd's own overlayfs snapsh
 """
 
 import os
+import stat
 import threading
 from collections.abc import Collection, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from cvmfs_snapshotter.domain.errors import FailedPreconditionError
@@ -28,7 +29,7 @@ from .links import NEW, replace_link
 from .measuring import measure
 from .medium import medium
 from .mending import appear_directory, is_directory
-from .modes import make_directory
+from .modes import make_directory, require_real
 from .removal import remove_tree
 from .syncing import sync_directory
 
@@ -56,11 +57,14 @@ class DiskDirectories:
         """Make what is missing below the root, and delete what a crash left half made.
 
         Raises:
-            ResourceExhaustedError: that failed.
+            ResourceExhaustedError: that failed, or something else than a directory is in the place
+                of one.
         """
         for directory in (self._root, self._snapshots, self._companions, self._links):
             with medium(directory, "made"):
                 directory.mkdir(_PRIVATE, parents=True, exist_ok=True)
+                if directory != self._root:
+                    require_real(directory)
                 directory.chmod(_PRIVATE)
         for directory in (self._snapshots, self._companions, self._links):
             with medium(directory, "cleared of what a crash left"):
@@ -79,6 +83,7 @@ class DiskDirectories:
         owner = self._owner_of(owner) if isinstance(owner, int) else owner
         path = self._directory(identifier)
         with medium(path, "made"), ExitStack() as undo:
+            require_real(self._snapshots, self._links)
             self._create(path, owner, undo)
             make_directory(path / "work", _WORK)
             undo.callback((path / "work").rmdir)
@@ -89,6 +94,7 @@ class DiskDirectories:
         """See ``Directories.create_empty``."""
         path = self._directory(identifier)
         with medium(path, "made"), ExitStack() as undo:
+            require_real(self._snapshots)
             self._create(path, (0, 0), undo)
             undo.pop_all()
 
@@ -102,6 +108,7 @@ class DiskDirectories:
     def _owner_of(self, identifier: int) -> tuple[int, int]:
         path = self._directory(identifier) / "fs"
         with medium(path, "read"):
+            require_real(self._snapshots)
             try:
                 about = path.lstat()
             except FileNotFoundError as error:
@@ -113,21 +120,46 @@ class DiskDirectories:
 
     def link_layer(self, identifier: int, path: str) -> None:
         """See ``Directories.link_layer``."""
+        # Asked for every layer of every container, and nearly always there: a path as a text, and
+        # one system call.
+        with suppress(OSError):
+            if os.readlink(f"{self._root}/l/{identifier}") == path:  # noqa: PTH115 - see above
+                return
         with medium(self._link(identifier), "made"):
+            require_real(self._links)
             replace_link(self._link(identifier), path)
 
     def link_files(self, identifier: int) -> None:
         """See ``Directories.link_files``."""
         self.link_layer(identifier, _files_from_link(identifier))
 
+    def is_linked(self, identifier: int, path: str | None = None) -> bool:
+        """See ``Directories.is_linked``."""
+        link, wanted = self._link(identifier), path or _files_from_link(identifier)
+        with medium(link, "read"):
+            return link.is_symlink() and str(link.readlink()) == wanted
+
     def has_files(self, identifier: int) -> bool:
         """See ``Directories.has_files``."""
+        if self._is_there(identifier, "fs"):
+            return True
         path = self._directory(identifier) / "fs"
         with medium(path, "read"):
+            require_real(self._snapshots)
             return is_directory(path)
+
+    def _is_there(self, identifier: int, name: str) -> bool:
+        # As in `link_layer`: this is asked for every layer of every container.
+        with suppress(OSError):
+            path = f"{self._root}/snapshots/{identifier}/{name}"
+            return stat.S_ISDIR(os.lstat(path).st_mode)
+        return False
 
     def mend_active(self, identifier: int, owner: tuple[int, int] | int) -> bool:
         """See ``Directories.mend_active``."""
+        if self._is_there(identifier, "fs") and self._is_there(identifier, "work"):
+            self.link_files(identifier)
+            return False
         owner = self._owner_of(owner) if isinstance(owner, int) else owner
         missing = self._mend(identifier, {"fs": (_FILES, owner), "work": (_WORK, (0, 0))})
         self.link_files(identifier)
@@ -140,6 +172,7 @@ class DiskDirectories:
     def _mend(self, identifier: int, wanted: Mapping[str, tuple[int, tuple[int, int]]]) -> bool:
         path = self._directory(identifier)
         with medium(path, "made again"):
+            require_real(self._snapshots)
             if all(is_directory(path / name) for name in wanted):
                 return False
             # One at a time: a directory that somebody uses already must not be replaced.
@@ -161,6 +194,7 @@ class DiskDirectories:
         """See ``Directories.is_empty``."""
         path = self._directory(identifier) / "fs"
         with medium(path, "read"):
+            require_real(self._snapshots)
             try:
                 with os.scandir(path) as entries:
                     return next(entries, None) is None
@@ -172,12 +206,14 @@ class DiskDirectories:
         with medium(self._directory(identifier), "deleted"):
             remove_tree(self._snapshots, str(identifier))
         with medium(self._link(identifier), "deleted"):
+            require_real(self._links)
             self._link(identifier).unlink(missing_ok=True)
 
     def usage(self, identifier: int) -> Usage:
         """See ``Directories.usage``."""
         path = self._directory(identifier)
         with medium(path, "measured"):
+            require_real(self._snapshots)
             return measure(path, "fs")
 
     def present(self) -> Collection[int]:
@@ -185,6 +221,7 @@ class DiskDirectories:
         found: set[int] = set()
         for directory in (self._snapshots, self._links):
             with medium(directory, "read"):
+                require_real(directory)
                 names = [inside.name for inside in directory.iterdir()]
             found |= {int(name) for name in names if _is_identifier(name)}
         return found

@@ -7,6 +7,8 @@ from cvmfs_snapshotter.domain.snapshot import Usage
 
 from .walk import walk
 
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
 BLOCK_BYTES = 512
 """Unit of ``st_blocks``, whatever the file system's own block size (stat(2))."""
 
@@ -65,7 +67,7 @@ def measure(directory: Path, name: str) -> Usage:
     """
     counter = _Counter()
     try:
-        parent = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        parent = os.open(directory, _DIRECTORY)
     except FileNotFoundError:
         return Usage(0, 0)
     try:

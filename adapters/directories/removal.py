@@ -8,6 +8,7 @@ from pathlib import Path
 from .walk import walk
 
 _TRIES = 5
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class _Remover:
@@ -60,7 +61,7 @@ def remove_tree(directory: Path, name: str) -> None:
     Raises:
         OSError: something cannot be deleted, or (EBUSY) something is mounted below.
     """
-    parent = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    parent = os.open(directory, _DIRECTORY)
     try:
         # A file system may pass over entries while others are deleted, so that it takes again.
         for _ in range(_TRIES):

@@ -7,6 +7,9 @@ from cvmfs_snapshotter.domain.layer import Digest, Miss, Reason
 
 from .prober import Message
 
+_NO_NAMES = frozenset((b"", b".", b".."))
+"""What stands between slashes only where a path is absolute, or leads elsewhere."""
+
 _REASONS = {reason.value: reason for reason in Reason}
 
 
@@ -30,6 +33,12 @@ def diff_id_in(answer: Message) -> Digest | None:
     """Read the diff ID that a look-up found; None if none is recorded."""
     digits = answer.get("diff_id")
     return Digest.parse(f"sha256:{digits}") if isinstance(digits, str) else None
+
+
+def revision_in(answer: Message) -> int | None:
+    """Read the revision of a repository; None if it is not known."""
+    number = answer.get("revision")
+    return number if isinstance(number, int) else None
 
 
 def names_in(answer: Message) -> Names | None:
@@ -84,7 +93,11 @@ def _number(value: object) -> int:
 def _path(value: object) -> bytes:
     if not isinstance(value, str):
         raise TypeError("not a path")
-    return value.encode(errors="surrogateescape")
+    path = value.encode(errors="surrogateescape")
+    # Companions are made under these paths: they must not lead out of where they are made.
+    if b"\0" in path or (path and not _NO_NAMES.isdisjoint(path.split(b"/"))):
+        raise ValueError("not a path inside a layer")
+    return path
 
 
 def _paths(value: object) -> tuple[bytes, ...]:

@@ -27,6 +27,7 @@ class SourceSettings:
         host_path: its root as containerd mounts it.
         lookup_deadline: seconds that a look-up may take; for a scan, seconds without progress.
         scan_deadline: seconds that a request may wait for a scan that makes progress.
+        keep_mounted: whether to hold the root open, so that no automounter lets it expire.
         policy: what is done about layers that differ from their image.
     """
 
@@ -37,6 +38,7 @@ class SourceSettings:
     host_path: str = attrs.field(default=attrs.Factory(lambda self: self.path, takes_self=True))
     lookup_deadline: float = 5.0
     scan_deadline: float = 60.0
+    keep_mounted: bool = True
     policy: Policy = attrs.field(factory=Policy)
 
     def layer_path(self, digest: Digest) -> str:

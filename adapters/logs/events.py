@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 
 from cvmfs_snapshotter.domain.events import (
+    CircuitClosed,
+    CircuitOpened,
     DirectoryKept,
     DirectoryMade,
     Event,
@@ -14,14 +16,15 @@ from cvmfs_snapshotter.domain.events import (
     OwnersLost,
     SnapshotCommitted,
     SourceMoved,
+    UpkeepPutOff,
 )
 from cvmfs_snapshotter.domain.layer import Hit, Layer, Miss, Reason
 
-from .hint import NO_DIGEST_HINT, Seldom
+from .hint import NO_DIGEST_HINT, NO_TARGET_HINT, Seldom
 from .logger import Logger
 
 HINT_SECONDS = 60.0
-"""The hint at the missing label comes at most this often."""
+"""Each hint at a missing label comes at most this often."""
 
 _SHOWN = 20
 
@@ -38,7 +41,10 @@ class LogEvents:
         """
         self._logger = logger
         self._monotonic = monotonic
-        self._hint = Seldom(HINT_SECONDS)
+        self._hints = {
+            Reason.NO_DIGEST: (Seldom(HINT_SECONDS), "layer digests are missing", NO_DIGEST_HINT),
+            Reason.NO_TARGET: (Seldom(HINT_SECONDS), "layers are not asked for", NO_TARGET_HINT),
+        }
         self._lost: set[str] = set()
 
     def record(self, event: Event) -> None:
@@ -50,7 +56,7 @@ class LogEvents:
             with contextlib.suppress(Exception):
                 self._logger.exception("an event could not be logged", event_type=type(event))
 
-    def _write(self, event: Event) -> None:
+    def _write(self, event: Event) -> None:  # noqa: C901 - a case for each event
         match event:
             case LayerDecided():
                 self._decided(event)
@@ -83,10 +89,45 @@ class LogEvents:
                 self._owners_lost(layer, owner)
             case OrphansFound(doomed, unknown):
                 self._orphans(doomed, unknown)
+            case UpkeepPutOff(what, cause):
+                self._logger.warning(
+                    "something was put off until the next start", what=what, cause=cause
+                )
             case SourceMoved(source, before, after, links):
                 self._logger.info(
                     "source moved", source=source, before=before, after=after, links=links
                 )
+            case CircuitOpened() | CircuitClosed():
+                self._circuit(event)
+
+    def _circuit(self, event: CircuitOpened | CircuitClosed) -> None:
+        if isinstance(event, CircuitClosed):
+            self._circuit_closed(event)
+            return
+        self._logger.warning(
+            "circuit opened: the source is not asked until a trial succeeds",
+            source=event.source,
+            circuit="open",
+            reason=event.cause.reason.value,
+            detail=event.cause.detail,
+            waits_for=event.cause.operation.value,
+            failures=event.failures,
+            next_try_seconds=round(event.next_try, 3),
+        )
+
+    def _circuit_closed(self, event: CircuitClosed) -> None:
+        note = {"layers_at_fault": event.suspects} if event.suspects else {}
+        self._logger.log(
+            30 if event.suspects else 20,
+            "circuit closed: the source is asked again",
+            source=event.source,
+            circuit="closed",
+            reason=event.cause.reason.value,
+            detail=event.cause.detail,
+            open_seconds=round(event.seconds, 3),
+            tries=event.tries,
+            **note,
+        )
 
     def _decided(self, event: LayerDecided) -> None:
         outcome = event.outcome
@@ -105,8 +146,8 @@ class LogEvents:
             source=outcome.layer.source if isinstance(outcome, Hit) else outcome.source,
             duration_ms=round(event.seconds * 1000, 3),
         )
-        if isinstance(outcome, Miss) and outcome.reason is Reason.NO_DIGEST:
-            self._say_switch()
+        if isinstance(outcome, Miss) and outcome.reason in self._hints:
+            self._say_hint(outcome.reason)
 
     def _owners_lost(self, layer: Layer, owner: tuple[int, int]) -> None:
         # It says something about a whole source, so once for each is enough.
@@ -121,9 +162,10 @@ class LogEvents:
             owner=f"{owner[0]}:{owner[1]}",
         )
 
-    def _say_switch(self) -> None:
-        if self._hint.now(self._monotonic()):
-            self._logger.warning("layer digests are missing", hint=NO_DIGEST_HINT)
+    def _say_hint(self, reason: Reason) -> None:
+        seldom, message, hint = self._hints[reason]
+        if seldom.now(self._monotonic()):
+            self._logger.warning(message, hint=hint)
 
     def _orphans(self, doomed: tuple[int, ...], unknown: tuple[int, ...]) -> None:
         if doomed:

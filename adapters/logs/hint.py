@@ -15,6 +15,15 @@ NO_DIGEST_HINT = (
 """Which switch is missing, by client (containerd's ``pkg/snapshotters/annotations.go`` and its
 callers)."""
 
+NO_TARGET_HINT = (
+    "a client downloads layers and unpacks them without asking whether they are there (no label "
+    "containerd.io/snapshot.ref): ctr images pull of containerd 1.x, and of later releases with "
+    "--local; nerdctl load; BuildKit. No switch changes that. Pull through the CRI (crictl, the "
+    "kubelet), with nerdctl, or with ctr images pull of 2.1 and later, whose transfer service "
+    'needs enable_remote_snapshot_annotations = "true" and an unpack_config of the snapshotter.'
+)
+"""What to do about clients that call ``Image.Unpack`` (containerd's ``pkg/rootfs/apply.go``)."""
+
 
 class Seldom:
     """Lets something happen at most once in a while."""

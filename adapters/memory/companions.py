@@ -34,6 +34,10 @@ class MemoryCompanions:
         with self._lock:
             return companion.number in self.plans
 
+    def whole(self, companion: Companion) -> bool:
+        """See ``Companions.whole``."""
+        return self.mend(companion)
+
     def remove(self, number: int) -> None:
         """See ``Companions.remove``."""
         with self._lock:

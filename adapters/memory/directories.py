@@ -72,6 +72,11 @@ class MemoryDirectories:
         """See ``Directories.link_files``."""
         self.link_layer(identifier, f"../snapshots/{identifier}/fs")
 
+    def is_linked(self, identifier: int, path: str | None = None) -> bool:
+        """See ``Directories.is_linked``."""
+        with self._lock:
+            return self.links.get(identifier) == (path or f"../snapshots/{identifier}/fs")
+
     def has_files(self, identifier: int) -> bool:
         """See ``Directories.has_files``."""
         with self._lock:

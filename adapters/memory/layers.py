@@ -28,11 +28,13 @@ class Published:
 
 
 class MemorySources:
-    """Implements ``LayerSources``.
+    """Implements ``LayerSources`` and ``Trials``.
 
     Attributes:
         published: the layers.
         faults: by source, what is wrong with all of it.
+        from_memory: sources whose roots answer whatever is wrong, as a living CVMFS client's do.
+        cached: layers that are found whatever is wrong.
         unscannable: layers whose scan is not waited for; ``finish_scan`` ends it.
         hosts: by source, where containerd mounts it.
         policies: by source, its policies; the usual ones where it is not in it.
@@ -52,6 +54,8 @@ class MemorySources:
         """
         self.published: dict[Layer, Published] = {}
         self.faults: dict[str, Reason] = {}
+        self.from_memory: set[str] = set()
+        self.cached: set[Layer] = set()
         self.unscannable: set[Layer] = set()
         self.hosts = {name: f"/cvmfs/{name}" for name in names}
         self.policies: dict[str, Policy] = {}
@@ -77,29 +81,31 @@ class MemorySources:
         """See ``LayerSources.patience``."""
         return self._patience
 
-    def find(self, digest: Digest, until: float) -> Hit | Miss:
-        """See ``LayerSources.find``."""
-        misses = []
-        for source in self.hosts:
-            outcome = self.look(Layer(source, digest), until)
-            if isinstance(outcome, Hit):
-                return outcome
-            misses.append(outcome)
-        if not misses:
-            return Miss(Reason.NO_SOURCE, "no source is configured")
-        return next((miss for miss in misses if miss.reason is not Reason.ABSENT), misses[0])
+    @property
+    def names(self) -> Sequence[str]:
+        """See ``LayerSources.names``."""
+        return tuple(self.hosts)
 
     def look(self, layer: Layer, until: float) -> Hit | Miss:  # noqa: ARG002 - it never waits
         """See ``LayerSources.look``."""
         if layer.source not in self.hosts:
             return Miss(Reason.NO_SOURCE, "the source is not configured", layer.source)
         self.asked.append(layer)
-        if layer.source in self.faults:
+        if layer.source in self.faults and layer not in self.cached:
             fault = self.faults[layer.source]
             return Miss(fault, f"the source has a fault: {fault.value}", layer.source)
         if layer not in self.published:
             return Miss(Reason.ABSENT, "it is not published", layer.source)
         return Hit(layer, self.published[layer].diff_id, self.stamps.get(layer, ""))
+
+    def identify(self, source: str, until: float) -> Miss | None:  # noqa: ARG002 - it never waits
+        """See ``Trials.identify``."""
+        if source not in self.hosts:
+            return Miss(Reason.NO_SOURCE, "the source is not configured", source)
+        if source in self.from_memory or source not in self.faults:
+            return None
+        fault = self.faults[source]
+        return Miss(fault, f"the source has a fault: {fault.value}", source)
 
     def check(self, layers: Sequence[Layer], until: float) -> Trouble | None:
         """See ``LayerSources.check``."""
@@ -135,7 +141,7 @@ class MemorySources:
         return attrs.evolve(self.published[layer].names, stamp=self.stamps.get(layer, ""))
 
     def directories_below(
-        self, paths: Sequence[bytes], lowers: Sequence[Layer | str], until: float
+        self, paths: Sequence[bytes], lowers: Sequence[Layer | str]
     ) -> Mapping[bytes, Directory] | Miss:
         """See ``LayerSources.directories_below``."""
         if self.below_fault is not None:
@@ -143,7 +149,7 @@ class MemorySources:
         found: dict[bytes, Directory] = {}
         for lower in lowers:
             if isinstance(lower, Layer):
-                outcome = self.look(lower, until)
+                outcome = self.look(lower, 0.0)
                 if isinstance(outcome, Miss):
                     return outcome
             for path, directory in self.shown.get(lower, {}).items():

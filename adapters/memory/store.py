@@ -2,6 +2,7 @@
 
 import copy
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import TypeVar
@@ -12,7 +13,7 @@ from cvmfs_snapshotter.domain.companions import Companion, Names
 from cvmfs_snapshotter.domain.errors import AlreadyExistsError
 from cvmfs_snapshotter.domain.filters import Pins
 from cvmfs_snapshotter.domain.layer import Layer
-from cvmfs_snapshotter.domain.ports.store import Position, Records, Transaction
+from cvmfs_snapshotter.domain.ports.store import Census, Position, Records, Transaction
 from cvmfs_snapshotter.domain.snapshot import Kind, Snapshot, Usage
 
 T = TypeVar("T")
@@ -28,14 +29,15 @@ class _State:
     paths: dict[str, str] = attrs.field(factory=dict)
     companions: dict[str, Companion] = attrs.field(factory=dict)
     claimed: set[int] = attrs.field(factory=set)
-    strangers: set[int] = attrs.field(factory=set)
+    unknown: set[int] = attrs.field(factory=set)
+    following: int = 1
 
     def get(self, name: str) -> Snapshot | None:
         return next((s for s in self.snapshots.values() if s.name == name), None)
 
     def find_remote(self, parent_identifier: int, target: str) -> Snapshot | None:
         wanted = (parent_identifier, target)
-        remote = (s for s in self.snapshots.values() if s.remote)
+        remote = (s for s in self.snapshots.values() if s.remote and not s.staged)
         return next((s for s in remote if (s.parent_identifier, s.target) == wanted), None)
 
     def chain(self, identifier: int) -> tuple[Snapshot, ...]:
@@ -59,6 +61,12 @@ class _State:
         ]
         return sorted(found, key=Position.of)[:limit]
 
+    def census(self) -> Census:
+        counts = Counter(
+            (s.kind, s.layer.source if s.layer else "") for s in self.snapshots.values()
+        )
+        return Census(dict(counts), len(self.buried))
+
     def unmeasured(self, limit: int) -> Sequence[int]:
         committed = (s for s in self.snapshots.values() if s.kind is Kind.COMMITTED)
         return sorted(s.identifier for s in committed if s.usage is None)[:limit]
@@ -66,14 +74,20 @@ class _State:
     def tombstones(self, after: int, limit: int) -> Sequence[int]:
         return sorted(i for i in self.buried if i > after)[:limit]
 
+    def strangers(self) -> Sequence[int]:
+        return sorted(self.unknown)
+
+    def next_identifier(self) -> int:
+        return self.following
+
     def unrecorded(self, identifiers: Sequence[int]) -> Sequence[int]:
-        recorded = {*self.snapshots, *self.buried, *self.strangers}
+        recorded = {*self.snapshots, *self.buried, *self.unknown}
         return [i for i in identifiers if i not in recorded]
 
     def highest_identifier(self) -> int:
         companions = (companion.number for companion in self.companions.values())
         return max(
-            (*self.snapshots, *self.buried, *self.strangers, *companions, *self.claimed), default=0
+            (*self.snapshots, *self.buried, *self.unknown, *companions, *self.claimed), default=0
         )
 
     def names_in(self, layer: Layer) -> Names | None:
@@ -83,7 +97,7 @@ class _State:
         return self.companions.get(fingerprint)
 
     def unrecorded_companions(self, numbers: Sequence[int]) -> Sequence[int]:
-        recorded = {c.number for c in self.companions.values()} | self.claimed | self.strangers
+        recorded = {c.number for c in self.companions.values()} | self.claimed | self.unknown
         return [number for number in numbers if number not in recorded]
 
     def add_companion(self, companion: Companion, fingerprint: str) -> None:
@@ -132,7 +146,8 @@ class _State:
 
     def _keep(self, snapshot: Snapshot) -> None:
         twin = self.find_remote(snapshot.parent_identifier, snapshot.target)
-        if snapshot.remote and twin is not None and twin.identifier != snapshot.identifier:
+        provided = snapshot.remote and not snapshot.staged
+        if provided and twin is not None and twin.identifier != snapshot.identifier:
             raise ValueError(f"parent and target of snapshot {snapshot.identifier} are taken")
         # The caller's own labels may change afterwards.
         kept = attrs.evolve(snapshot, labels=dict(snapshot.labels))
@@ -151,7 +166,7 @@ class _State:
         self.buried.update(identifiers)
 
     def add_strangers(self, identifiers: Sequence[int]) -> None:
-        self.strangers.update(identifiers)
+        self.unknown.update(identifiers)
 
     def forget_tombstones(self, identifiers: Sequence[int]) -> None:
         self.buried.difference_update(identifiers)
@@ -169,13 +184,12 @@ class MemoryStore:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._state = _State()
-        self._next = 1
 
     def read(self, operation: Callable[[Records], T]) -> T:
         """See ``Store.read``."""
         return operation(self._state)
 
-    def write(self, operation: Callable[[Transaction], T]) -> T:
+    def write(self, operation: Callable[[Transaction], T], *, frees: bool = False) -> T:  # noqa: ARG002 - memory is never set aside
         """See ``Store.write``."""
         with self._lock:
             # Readers keep the state they have; a failing operation leaves only its copy changed.
@@ -189,10 +203,12 @@ class MemoryStore:
     def new_identifier(self) -> int:
         """See ``Store.new_identifier``."""
         with self._lock:
-            self._next += 1
-            return self._next - 1
+            given = self._state.following
+            self._state = attrs.evolve(self._state, following=given + 1)
+            return given
 
     def raise_identifiers(self, above: int) -> None:
         """See ``Store.raise_identifiers``."""
         with self._lock:
-            self._next = max(self._next, above + 1)
+            following = max(self._state.following, above + 1)
+            self._state = attrs.evolve(self._state, following=following)

@@ -30,11 +30,17 @@ class Identifiers:
             self._next += 1
             return self._next - 1
 
-    def raise_above(self, above: int) -> None:
-        """See ``Store.raise_identifiers``."""
+    def raise_above(self, above: int, *, durable: bool) -> None:
+        """See ``Store.raise_identifiers``.
+
+        Args:
+            above: what all of them must be greater than.
+            durable: the records' own counter is above it already.
+        """
         with self._lock:
             if above < self._next:
                 return
             # The rest of the block may lie below.
             self._next = self._end = 0
-            self._writer.write(lambda t: t.raise_identifiers(above + 1))
+            if not durable:
+                self._writer.write(lambda t: t.raise_identifiers(above + 1), frees=True)

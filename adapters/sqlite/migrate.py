@@ -13,9 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .advice import PROGRAM, command, ways_on
 from .backup import back_up
-from .trouble import DatabaseError, SchemaError
+from .replacing import finish_restore
+from .trouble import DatabaseError, SchemaError, is_locked
 from .untouched import beside, has_content, untouched
+from .wal_index import missing_frames
 
 REVISIONS = ("0001",)
 """Every revision that this release knows, oldest first; the last one is the schema it needs."""
@@ -38,12 +41,14 @@ def prepare_database(path: Path) -> None:
         DatabaseError: it is no database of ours, is damaged, or cannot be read or backed up.
     """
     with _alone(path) as lock:
+        finish_restore(path)
+        _require_complete(path)
         found = revision_of(path)
         if found is not None and found not in REVISIONS:
             raise SchemaError(
                 f"{path} has schema {found!r}, which a newer release made; this one knows up to "
-                f"{REVISIONS[-1]!r}. It was left as it is: install that release again, or let it "
-                "downgrade the database"
+                f"{REVISIONS[-1]!r}. It was left as it is: install that release again, or run it "
+                f"once more to go back: {command(path, 'downgrade', REVISIONS[-1])}"
             )
         if found is not None:
             _require_sound(path)
@@ -88,9 +93,29 @@ def downgrade(path: Path, revision: str) -> Path:
         found = revision_of(path)
         if found not in REVISIONS:
             raise SchemaError(f"{path} has schema {found!r}, which this release does not know")
+        if REVISIONS.index(revision) > REVISIONS.index(found):
+            raise SchemaError(f"{path} has schema {found!r}, which is older than {revision!r}")
         backup = back_up(path, path.parent / "backups", found)
         _migrate(path, "downgrade", revision, backup, lock)
     return backup
+
+
+def upgrade_copy(path: Path) -> None:
+    """Bring a copy of a database, which nobody else knows of, to the newest schema.
+
+    Args:
+        path: of the copy.
+
+    Raises:
+        SchemaError: a newer release wrote it, or the migration failed.
+        DatabaseError: it is no database of ours, or cannot be read.
+    """
+    found = revision_of(path)
+    if found not in REVISIONS:
+        raise SchemaError(f"it has schema {found!r}, which this release does not know")
+    if found != REVISIONS[-1]:
+        with _alone(path) as lock:
+            _migrate(path, "upgrade", REVISIONS[-1], None, lock)
 
 
 @contextmanager
@@ -135,6 +160,20 @@ def revision_of(path: Path) -> str | None:
     return str(rows[0][0])
 
 
+def _require_complete(path: Path) -> None:
+    try:
+        missing = missing_frames(path)
+    except OSError as error:
+        raise DatabaseError(f"the files of {path} cannot be read: {error.strerror}") from error
+    if missing:
+        wal, index = beside(path, "-wal"), beside(path, "-shm")
+        raise DatabaseError(
+            f"{wal} is missing or was cut short: {missing} changed pages that were in it are "
+            f"in no other file. Nothing was touched. Bring it back as it was. Or accept the loss: "
+            f"move {index} away, start, and look by `{PROGRAM} reconcile`. {ways_on(path)}"
+        )
+
+
 def _require_sound(path: Path) -> None:
     with _readable(path), untouched(path) as database:
         verdict = database.execute("PRAGMA quick_check(1)").fetchone()
@@ -146,11 +185,19 @@ def _require_sound(path: Path) -> None:
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except OSError as error:
+        raise DatabaseError(
+            f"{path} cannot be read: {error.strerror}; it was left as it is"
+        ) from error
+    except sqlite3.Error as error:
+        if is_locked(error):
+            raise DatabaseError(
+                f"{path} is held by another process; nothing was touched. `fuser {path}` shows "
+                "which: end it, and start again"
+            ) from error
         raise DatabaseError(
             f"{path} cannot be read as a database of this program ({error}). It was left as it "
-            f"is: restore one of the backups in {path.parent / 'backups'}, or move it away to "
-            "start empty"
+            f"is. {ways_on(path)}"
         ) from error
 
 

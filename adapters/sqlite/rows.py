@@ -30,6 +30,7 @@ def snapshot_of(row: Row) -> Snapshot:
         size,
         inodes,
         companion,
+        staged,
         parent,
         above,
         below,
@@ -46,6 +47,7 @@ def snapshot_of(row: Row) -> Snapshot:
         layer=None if digest is None else Layer(source, Digest(digest)),
         companion=None if companion is None else Companion(companion, bool(above), bool(below)),
         usage=None if size is None else Usage(size, inodes),
+        staged=bool(staged),
     )
 
 
@@ -67,6 +69,7 @@ def row_of(snapshot: Snapshot) -> dict[str, object]:
         "size": usage.size if usage else None,
         "inodes": usage.inodes if usage else None,
         "companion": snapshot.companion.number if snapshot.companion else None,
+        "staged": int(snapshot.staged),
     }
 
 

@@ -8,8 +8,8 @@ from cvmfs_snapshotter.domain.companions import Companion, Names
 from cvmfs_snapshotter.domain.errors import AlreadyExistsError
 from cvmfs_snapshotter.domain.filters import Pins
 from cvmfs_snapshotter.domain.layer import Digest, Layer
-from cvmfs_snapshotter.domain.ports.store import Position
-from cvmfs_snapshotter.domain.snapshot import Snapshot, Usage
+from cvmfs_snapshotter.domain.ports.store import Census, Position
+from cvmfs_snapshotter.domain.snapshot import Kind, Snapshot, Usage
 
 from . import statements
 from .rows import names_of, row_of, snapshot_of, text_of
@@ -76,6 +76,12 @@ class SqliteRecords:
         rows = self._run(statements.PAGES[key], after=after, limit=limit, **wanted)
         return [snapshot_of(row) for row in rows]
 
+    def census(self) -> Census:
+        """See ``Records.census``."""
+        rows = self._run(statements.CENSUS).fetchall()
+        (tombstones,) = self._run(statements.TOMBSTONES_COUNTED).fetchone()
+        return Census({(Kind(kind), source): count for kind, source, count in rows}, tombstones)
+
     def unmeasured(self, limit: int) -> Sequence[int]:
         """See ``Records.unmeasured``."""
         return self._numbers(statements.UNMEASURED, limit=limit)
@@ -83,6 +89,15 @@ class SqliteRecords:
     def tombstones(self, after: int, limit: int) -> Sequence[int]:
         """See ``Records.tombstones``."""
         return self._numbers(statements.TOMBSTONES_AFTER, after=after, limit=limit)
+
+    def strangers(self) -> Sequence[int]:
+        """See ``Records.strangers``."""
+        return self._numbers(statements.STRANGERS_KNOWN)
+
+    def next_identifier(self) -> int:
+        """See ``Records.next_identifier``."""
+        following: int = self._run(statements.NEXT_IDENTIFIER).fetchone()[0]
+        return following
 
     def unrecorded(self, identifiers: Sequence[int]) -> Sequence[int]:
         """See ``Records.unrecorded``."""
@@ -119,7 +134,15 @@ class SqliteRecords:
 
 
 class SqliteTransaction(SqliteRecords):
-    """Implements ``Transaction`` on a connection in a transaction."""
+    """Implements ``Transaction`` on a connection in a transaction.
+
+    Attributes:
+        changed: identifiers of the snapshots that were changed, kept also by who gave it.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, changed: set[int] | None = None) -> None:
+        super().__init__(connection)
+        self.changed = set() if changed is None else changed
 
     def insert(self, snapshot: Snapshot) -> None:
         """See ``Transaction.insert``."""
@@ -133,6 +156,7 @@ class SqliteTransaction(SqliteRecords):
             raise KeyError(snapshot.identifier)
 
     def _write_named(self, statement: str, snapshot: Snapshot, row: dict[str, object]) -> int:
+        self.changed.add(snapshot.identifier)
         try:
             return self._connection.execute(statement, row).rowcount
         except sqlite3.IntegrityError as error:
@@ -143,12 +167,14 @@ class SqliteTransaction(SqliteRecords):
 
     def bury(self, identifier: int) -> None:
         """See ``Transaction.bury``."""
+        self.changed.add(identifier)
         if not self._run(statements.DELETE, id=identifier).rowcount:
             raise KeyError(identifier)
         self._run(statements.ADD_TOMBSTONE, id=identifier)
 
     def measure(self, identifier: int, usage: Usage) -> None:
         """See ``Transaction.measure``."""
+        self.changed.add(identifier)
         self._run(statements.MEASURE, identifier=identifier, size=usage.size, inodes=usage.inodes)
 
     def add_tombstones(self, identifiers: Sequence[int]) -> None:
@@ -203,7 +229,7 @@ class SqliteTransaction(SqliteRecords):
 
     def take_identifiers(self, count: int) -> int:
         """Take that many identifiers; gives the first of them."""
-        first: int = self._run(statements.NEXT_IDENTIFIER).fetchone()[0]
+        first = self.next_identifier()
         self.raise_identifiers(first + count)
         return first
 

@@ -45,7 +45,12 @@ def _snapshots(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 GET = _text(_snapshots(_S.name == _p("name")))
 FIND_REMOTE = _text(
-    _snapshots(_S.parent_id == _p("parent_id"), _S.target == _p("target"), _S.local == _NONE)
+    _snapshots(
+        _S.parent_id == _p("parent_id"),
+        _S.target == _p("target"),
+        _S.local == _NONE,
+        _S.staged == _NONE,
+    )
 )
 
 
@@ -99,6 +104,9 @@ PAGES = {
     for target in (False, True)
     for name in (False, True)
 }
+_SOURCE = sa.func.coalesce(_S.source, sa.literal_column("''"))
+CENSUS = _text(sa.select(_S.kind, _SOURCE, sa.func.count()).group_by(_S.kind, _SOURCE))
+TOMBSTONES_COUNTED = _text(sa.select(sa.func.count()).select_from(TOMBSTONES))
 UNMEASURED = _text(
     sa.select(_S.id)
     .where(_S.size.is_(None), _S.kind == sa.literal_column("'committed'"))
@@ -113,6 +121,7 @@ TOMBSTONES_AFTER = _text(
     .limit(_p("limit"))
     .offset(_NONE)
 )
+STRANGERS_KNOWN = _text(sa.select(STRANGERS.c.id).order_by(STRANGERS.c.id))
 _ASKED = sa.func.json_each(_p("identifiers")).table_valued("value")
 UNRECORDED = _text(
     sa.select(_ASKED.c.value).where(

@@ -30,11 +30,15 @@ SNAPSHOTS = sa.Table(
     sa.Column("size", sa.Integer),
     sa.Column("inodes", sa.Integer),
     sa.Column("companion", sa.Integer),
+    sa.Column("staged", sa.Integer, nullable=False),
     sa.CheckConstraint("kind IN ('view', 'active', 'committed')", name="kind"),
     sa.CheckConstraint("local = (digest IS NULL)", name="local"),
     sa.CheckConstraint("(source IS NULL) = (digest IS NULL)", name="layer"),
     sa.CheckConstraint("(size IS NULL) = (inodes IS NULL)", name="usage"),
-    sa.CheckConstraint("digest IS NULL OR kind = 'committed'", name="remote"),
+    sa.CheckConstraint(
+        "digest IS NULL OR kind = 'committed' OR (staged AND kind = 'active')", name="remote"
+    ),
+    sa.CheckConstraint("digest IS NOT NULL OR NOT staged", name="staged"),
     sa.CheckConstraint("companion IS NULL OR digest IS NOT NULL", name="companion"),
 )
 # Every index of SQLite ends with the row's id, so that these three give a listing in its order.
@@ -46,7 +50,7 @@ sa.Index(
     SNAPSHOTS.c.parent_id,
     SNAPSHOTS.c.target,
     unique=True,
-    sqlite_where=sa.text("local = 0"),
+    sqlite_where=sa.text("local = 0 AND staged = 0"),
 )
 sa.Index(
     "ix_snapshots_source",

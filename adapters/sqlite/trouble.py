@@ -12,8 +12,9 @@ _MEDIUM = {
     sqlite3.SQLITE_IOERR: "the disk reports an error",
     sqlite3.SQLITE_NOMEM: "there is no memory left",
     sqlite3.SQLITE_CANTOPEN: "one of its files cannot be opened",
+    sqlite3.SQLITE_PERM: "access to one of its files is denied",
 }
-_LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
@@ -39,6 +40,19 @@ def is_locked(error: sqlite3.Error) -> bool:
     return primary_code(error) in _LOCKED
 
 
+def is_full(error: BaseException | None) -> bool:
+    """Tell whether a transaction found no room on the disk."""
+    return error is not None and primary_code(error) == sqlite3.SQLITE_FULL
+
+
+def must_reopen(error: BaseException | None) -> bool:
+    """Tell whether a connection may have been opened when its files could only be read.
+
+    SQLite opens a file for reading where it cannot be written, and stays with that.
+    """
+    return error is not None and primary_code(error) == sqlite3.SQLITE_READONLY
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn errors of the medium into the domain's; any other error of the driver is our defect.
@@ -56,8 +70,8 @@ def translated() -> Iterator[None]:
             raise UnavailableError("another process holds the database; try again") from error
         if code in _DAMAGED:
             raise DamagedError(
-                "the database is damaged; nothing was changed: stop the daemon and restore a "
-                "backup"
+                "the database is damaged; nothing was changed: stop the daemon and look at it by "
+                "`cvmfs-snapshotter db check`"
             ) from error
         if code in _MEDIUM:
             raise _exhausted(_MEDIUM[code]) from error

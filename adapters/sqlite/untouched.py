@@ -29,7 +29,7 @@ def untouched(path: Path) -> Iterator[sqlite3.Connection]:
     # One without any frame says nothing; SQLite 3.40 would try ten seconds and give up ("locking
     # protocol") where its index must not be written.
     if not has_content(wal, beyond=_WAL_HEADER) and not has_content(journal):
-        with _opened(path, "immutable=1") as database:
+        with _opened(path, "mode=ro&immutable=1") as database:
             yield database
     elif index.exists() and not has_content(journal):
         # What a killed daemon leaves. SQLite then keeps the index of the WAL in memory.

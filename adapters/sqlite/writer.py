@@ -1,12 +1,14 @@
 """Transactions that change something, several of them behind one sync of the disk."""
 
+import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Generic, TypeVar
 
 from .session import SqliteTransaction
-from .trouble import is_locked, translated
+from .trouble import is_full, is_locked, must_reopen, translated
 
 T = TypeVar("T")
 
@@ -14,8 +16,9 @@ T = TypeVar("T")
 class _Call(Generic[T]):
     """One operation, and what came of it."""
 
-    def __init__(self, operation: Callable[[SqliteTransaction], T]) -> None:
+    def __init__(self, operation: Callable[[SqliteTransaction], T], *, frees: bool) -> None:
         self._operation = operation
+        self.frees = frees
         self._results: list[T] = []
         self.done = False
         self.error: BaseException | None = None
@@ -54,17 +57,27 @@ class Writer:
     transaction, so that they share its sync.
     """
 
-    def __init__(self, open_connection: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(
+        self,
+        open_connection: Callable[[], sqlite3.Connection],
+        make_room: Callable[[], bool],
+        changing: Callable[[Collection[int]], AbstractContextManager[None]],
+    ) -> None:
         """Open the connection.
 
         Args:
             open_connection: gives one in autocommit mode that any thread may use; called again
                 should it break.
+            make_room: gives up what is set aside for a full disk; tells whether there was any.
+            changing: is around every commit, with the identifiers of what has changed.
 
         Raises:
             sqlite3.Error: what ``open_connection`` raises.
         """
         self._open = open_connection
+        self._make_room = make_room
+        self._changing = changing
+        self._changed: set[int] = set()
         self.connection = open_connection()
         self._broken = False
         self._turn = threading.Lock()
@@ -72,11 +85,11 @@ class Writer:
         self._queue_lock = threading.Lock()
         self._queue: list[_Call[Any]] = []
 
-    def write(self, operation: Callable[[SqliteTransaction], T]) -> T:
+    def write(self, operation: Callable[[SqliteTransaction], T], *, frees: bool = False) -> T:
         """Run an operation; returns when its changes are durable. See ``Store.write``."""
         if self._at_work == threading.get_ident():
             raise RuntimeError("a write inside a write would wait for itself")
-        call = _Call(operation)
+        call = _Call(operation, frees=frees)
         try:
             with self._queue_lock:
                 self._queue.append(call)
@@ -115,6 +128,8 @@ class Writer:
             return
         for call in batch:
             self._alone(call)
+            if is_full(call.error):
+                self._with_room(call)
 
     def _together(self, batch: Sequence[_Call[Any]]) -> bool:
         """Run all in one transaction; False if it was lost, and nothing has happened."""
@@ -122,8 +137,11 @@ class Writer:
             self._begin()
             for call in batch:
                 self._execute("SAVEPOINT one")
-                call.run(SqliteTransaction(self.connection))
+                call.run(SqliteTransaction(self.connection, self._changed))
                 self._require_transaction()
+                if call.frees and is_full(call.error):
+                    # By itself it gets room.
+                    return False
                 if call.error is not None:
                     self._execute("ROLLBACK TO one")
                 self._execute("RELEASE one")
@@ -137,10 +155,24 @@ class Writer:
             self._roll_back()
         return True
 
+    def _with_room(self, call: _Call[Any]) -> None:
+        """Run a call again that found no room: in the WAL's own, then in what is set aside."""
+        while True:
+            # Once all of the WAL is in the database, the next transaction overwrites it.
+            self._write_back()
+            self._alone(call)
+            if not (is_full(call.error) and call.frees and self._make_room()):
+                return
+
+    def _write_back(self) -> None:
+        if not self._broken:
+            with contextlib.suppress(sqlite3.Error):
+                self._execute("PRAGMA wal_checkpoint(PASSIVE)")
+
     def _alone(self, call: _Call[Any]) -> None:
         try:
             self._begin()
-            call.run(SqliteTransaction(self.connection))
+            call.run(SqliteTransaction(self.connection, self._changed))
             if call.error is None:
                 self._require_transaction()
                 self._commit([call])
@@ -149,16 +181,20 @@ class Writer:
         finally:
             self._roll_back()
         call.done = True
+        if must_reopen(call.error):
+            self._give_connection_up()
 
     def _begin(self) -> None:
         if self._broken:
             self.connection = self._open()
             self._broken = False
+        self._changed.clear()
         self._execute("BEGIN IMMEDIATE")
 
     def _commit(self, calls: Sequence[_Call[Any]]) -> None:
         try:
-            self._execute("COMMIT")
+            with self._changing(self._changed):
+                self._execute("COMMIT")
             _settle(calls)
         except sqlite3.Error:
             raise
@@ -179,6 +215,10 @@ class Writer:
             self._execute("ROLLBACK")
         except sqlite3.Error:
             # Whatever state it is in, this ends its transaction.
+            self._give_connection_up()
+
+    def _give_connection_up(self) -> None:
+        if not self._broken:
             self._broken = True
             self.connection.close()
 

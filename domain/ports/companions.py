@@ -31,6 +31,10 @@ class Companions(Protocol):
         """
         ...
 
+    def whole(self, companion: Companion) -> bool:
+        """Tell whether a recorded companion is there with all its directories and links."""
+        ...
+
     def remove(self, number: int) -> None:
         """Delete a companion and its links; nothing there is success."""
         ...

@@ -39,6 +39,15 @@ class Directories(Protocol):
         """Make the link of a local snapshot lead to its files, whatever was there before."""
         ...
 
+    def is_linked(self, identifier: int, path: str | None = None) -> bool:
+        """Tell whether the link of a snapshot leads where it should.
+
+        Args:
+            identifier: of the snapshot.
+            path: of its layer, for a remote one; None for its own files.
+        """
+        ...
+
     def has_files(self, identifier: int) -> bool:
         """Tell whether the directory for the files of a local snapshot is there."""
         ...

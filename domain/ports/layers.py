@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from ..companions import Directory, Names
-from ..layer import Digest, Hit, Layer, Miss, Trouble
+from ..layer import Hit, Layer, Miss, Trouble
 from ..policy import Policy
 
 
@@ -20,23 +20,21 @@ class LayerSources(Protocol):
         """Seconds that one request may spend on look-ups altogether."""
         ...
 
-    def find(self, digest: Digest, until: float) -> Hit | Miss:
-        """Look a layer up on each source until one has it.
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of the sources, in the order in which they are to be asked."""
+        ...
+
+    def look(self, layer: Layer, until: float) -> Hit | Miss:
+        """Look a layer up on its source.
 
         A hit means that the layer's directory was opened and listed during this call, and that the
         file system is the one it should be.
 
         Args:
-            digest: of the compressed layer.
+            layer: digest and source.
             until: deadline on the monotonic clock, seconds.
-
-        Returns:
-            The first hit; else the miss of the source that says most: trouble before absence.
         """
-        ...
-
-    def look(self, layer: Layer, until: float) -> Hit | Miss:
-        """Look a layer up on the one source that is named in it; otherwise like ``find``."""
         ...
 
     def check(self, layers: Sequence[Layer], until: float) -> Trouble | None:
@@ -67,18 +65,20 @@ class LayerSources(Protocol):
         ...
 
     def directories_below(
-        self, paths: Sequence[bytes], lowers: Sequence[Layer | str], until: float
+        self, paths: Sequence[bytes], lowers: Sequence[Layer | str]
     ) -> Mapping[bytes, Directory] | Miss:
         """Find what directories of certain paths look like in a chain.
 
         The topmost lower that has a directory decides, unless a lower above it deletes it or has
         something else in its place. A directory that seems implied in its layer does not decide.
 
+        This is waited for like a scan: the call gives up without progress or at its own limit, the
+        work goes on in the background, and who asks the same again gets its result.
+
         Args:
             paths: of directories, relative to the root.
             lowers: the chain from the topmost to the bottom: a layer, or the path of a local
                 snapshot's files, in which deletions are those of overlayfs.
-            until: deadline on the monotonic clock, seconds.
 
         Returns:
             By path, the directory; a path that no lower shows a directory for is not in it.

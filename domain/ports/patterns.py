@@ -21,7 +21,7 @@ class Patterns(Protocol):
             expression: the expression.
 
         Returns:
-            The matcher, or None if it is malformed; containerd lets such an expression match
-            nothing.
+            The matcher, or None if it is malformed or its program would be too large; containerd
+            lets such an expression match nothing.
         """
         ...

@@ -118,7 +118,8 @@ class Snapshotter(Protocol):
             filters: in containerd's language; none for everything.
 
         Returns:
-            Batches of at most 100; none is empty.
+            Batches of at most 100. An empty one only says that the search goes on, so that the
+            caller can give up between two of them.
 
         Raises:
             InvalidArgumentError: a malformed filter; raised by the call, not by the iteration.

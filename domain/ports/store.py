@@ -8,7 +8,7 @@ import attrs
 from ..companions import Companion, Names
 from ..filters import Pins
 from ..layer import Layer
-from ..snapshot import Snapshot, Usage
+from ..snapshot import Kind, Snapshot, Usage
 
 T = TypeVar("T")
 
@@ -31,6 +31,20 @@ class Position:
         return cls(local=not snapshot.remote, identifier=snapshot.identifier)
 
 
+@attrs.frozen
+class Census:
+    """How many records there are.
+
+    Attributes:
+        snapshots: by kind and name of the source, which is empty for local ones. What there is
+            none of is not in it.
+        tombstones: removed snapshots whose directories wait for Cleanup.
+    """
+
+    snapshots: Mapping[tuple[Kind, str], int]
+    tombstones: int
+
+
 class Records(Protocol):
     """What can be read, all of it as of one moment."""
 
@@ -39,7 +53,10 @@ class Records(Protocol):
         ...
 
     def find_remote(self, parent_identifier: int, target: str) -> Snapshot | None:
-        """Give the remote snapshot of that parent (0 for none) and target, or None."""
+        """Give the remote snapshot of that parent (0 for none) and target, or None.
+
+        Staged ones are left out.
+        """
         ...
 
     def chain(self, identifier: int) -> tuple[Snapshot, ...]:
@@ -63,12 +80,24 @@ class Records(Protocol):
         """
         ...
 
+    def census(self) -> Census:
+        """Count all records; takes the longer the more there are."""
+        ...
+
     def unmeasured(self, limit: int) -> Sequence[int]:
         """Give identifiers of committed snapshots without usage, at most ``limit``."""
         ...
 
     def tombstones(self, after: int, limit: int) -> Sequence[int]:
         """Give identifiers above ``after`` of removed snapshots whose directories may be there."""
+        ...
+
+    def strangers(self) -> Sequence[int]:
+        """Give every identifier that ``add_strangers`` was told of, in order."""
+        ...
+
+    def next_identifier(self) -> int:
+        """Give a number that was never given as an identifier, and none from it upwards was."""
         ...
 
     def unrecorded(self, identifiers: Sequence[int]) -> Sequence[int]:
@@ -187,14 +216,14 @@ class Store(Protocol):
         """Run a reading operation on one consistent state; it never waits for a writer.
 
         Args:
-            operation: reads, and has no other effect.
+            operation: reads, has no other effect, and may run twice.
 
         Returns:
             What the operation returned.
         """
         ...
 
-    def write(self, operation: Callable[[Transaction], T]) -> T:
+    def write(self, operation: Callable[[Transaction], T], *, frees: bool = False) -> T:
         """Run a changing operation and return once its changes would survive a power cut.
 
         Operations of callers that wait at the same time may share one sync of the disk. An
@@ -202,6 +231,8 @@ class Store(Protocol):
 
         Args:
             operation: has no effect outside its transaction and may run twice.
+            frees: it leads to space being freed. On a full disk it gets what was set aside for
+                that, without which nothing could ever be removed.
 
         Returns:
             What the operation returned.
@@ -217,5 +248,8 @@ class Store(Protocol):
         ...
 
     def raise_identifiers(self, above: int) -> None:
-        """Make every identifier given from now on greater than ``above``."""
+        """Make every identifier given from now on greater than ``above``.
+
+        What is set aside for a full disk may be used.
+        """
         ...

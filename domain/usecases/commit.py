@@ -6,7 +6,7 @@ from .. import labels as label_rules
 from ..errors import AlreadyExistsError, NotFoundError
 from ..events import SnapshotCommitted
 from ..ports.store import Transaction
-from ..snapshot import Snapshot, require_new_parent
+from ..snapshot import Snapshot, require_active, require_new_parent
 from ..snapshot import commit as committed
 from .base import existing, require_name
 from .context import Context
@@ -39,11 +39,12 @@ def _commit(  # noqa: PLR0913, PLR0917 - the request and the time
         raise AlreadyExistsError(f"snapshot {name!r} exists already")
     active = existing(transaction, key)
     # The state first: containerd's own storage looks at the parent only of an active snapshot.
-    snapshot = committed(active, name, labels, now=now)
+    require_active(active)
+    new_parent = None
     if require_new_parent(active, parent):
-        found = transaction.get(parent)
-        if found is None:
+        new_parent = transaction.get(parent)
+        if new_parent is None:
             raise NotFoundError(f"parent {parent!r} does not exist")
-        snapshot = committed(active, name, labels, now=now, new_parent=found)
+    snapshot = committed(active, name, labels, now=now, new_parent=new_parent)
     transaction.replace(snapshot)
     return snapshot

@@ -14,7 +14,19 @@ from ..ports.store import Store
 
 @attrs.frozen
 class Context:
-    """The ports, and where things are."""
+    """The ports, and where things are.
+
+    Attributes:
+        store: the records.
+        directories: the directories and links of snapshots.
+        companions: what makes a published layer look as it should.
+        sources: where layers are.
+        clock: tells times.
+        events: takes what happened.
+        patterns: matches regular expressions.
+        layout: where things are.
+        staged: answer a hit that gets its parent at Commit with a read-only mount.
+    """
 
     store: Store
     directories: Directories
@@ -24,3 +36,4 @@ class Context:
     events: Events
     patterns: Patterns
     layout: Layout
+    staged: bool = False

@@ -6,7 +6,7 @@ import attrs
 
 from .. import labels as label_rules
 from ..companions import Companion, Plan
-from ..layer import Digest, Hit, Miss, Reason, chain_id
+from ..layer import Digest, Hit, Layer, Miss, Reason, chain_id
 from ..mounts import fits
 from ..snapshot import Snapshot, provide
 from .base import Base
@@ -21,18 +21,21 @@ class Accepted:
     Attributes:
         hit: where it is.
         plan: the companion that it needs, empty for none; None if a snapshot of it is recorded.
+        staged: whether it gets its parent at Commit.
     """
 
     hit: Hit
     plan: Plan | None
+    staged: bool = False
 
 
-def decide(  # noqa: PLR0911 - whatever speaks against a hit ends it
+def decide(
     context: Context, base: Base, labels: Mapping[str, str], until: float
 ) -> Accepted | Miss:
     """Decide on the layer that the labels of a Prepare ask for.
 
-    Whatever speaks against it makes it a miss, and the pull goes on as if there were no source.
+    The sources are asked in their order until one has the layer and nothing speaks against it.
+    Whatever does makes it a miss, and the pull goes on as if there were no source.
 
     Args:
         context: the ports.
@@ -41,40 +44,81 @@ def decide(  # noqa: PLR0911 - whatever speaks against a hit ends it
         until: deadline for look-ups on the monotonic clock, seconds.
 
     Returns:
-        The layer, ready to be recorded; or the miss with its reason.
+        The layer, ready to be recorded; or the miss of the source that says most: anything before
+        absence.
     """
     asked = _asked(labels)
     if isinstance(asked, Miss):
         return asked
     target, digest = asked
-    wrong = contradiction(target, base.parent, None, labels)
+    staged = context.staged and comes_later(base, labels)
+    wrong = contradiction(target, base.parent, None, labels, staged=staged)
     if wrong:
         return Miss(Reason.WRONG_CHAIN, wrong)
     parent_identifier = base.parent.identifier if base.parent else 0
     provided = context.store.read(lambda r: r.find_remote(parent_identifier, str(target)))
-    if provided is not None and provided.layer is not None:
+    if provided is not None and provided.layer is not None and not staged:
         again = context.sources.look(provided.layer, until)
         return again if isinstance(again, Miss) else Accepted(again, None)
-    found = context.sources.find(digest, until)
-    if isinstance(found, Miss):
-        return found
-    wrong = contradiction(target, base.parent, found.diff_id, labels)
-    if wrong:
-        return Miss(Reason.WRONG_CHAIN, wrong, found.layer.source)
-    plan = translate(context, found, base.chain, until)
-    if isinstance(plan, Miss):
-        return plan
-    on_top = attrs.evolve(
-        provide(found.layer, target, base.parent, labels, now=0), companion=_longest(plan)
-    )
-    if not fits((on_top, *base.chain), context.layout):
-        return Miss(
-            Reason.TOO_LONG,
-            f"with it the chain would have {len(base.chain) + 1} layers, whose mount options do "
-            "not fit",
-            found.layer.source,
+    asking = _Asking(context, base, labels, target, until, staged=staged)
+    misses: list[Miss] = []
+    for name in context.sources.names:
+        outcome = asking.on(Layer(name, digest))
+        if isinstance(outcome, Accepted):
+            return outcome
+        misses.append(outcome)
+    if not misses:
+        return Miss(Reason.NO_SOURCE, "no source is configured")
+    return next((miss for miss in misses if miss.reason is not Reason.ABSENT), misses[0])
+
+
+@attrs.frozen
+class _Asking:
+    """One request, put to one source after the other."""
+
+    context: Context
+    base: Base
+    labels: Mapping[str, str]
+    target: Digest
+    until: float
+    staged: bool = attrs.field(kw_only=True)
+
+    def on(self, layer: Layer) -> Accepted | Miss:
+        context, base = self.context, self.base
+        found = context.sources.look(layer, self.until)
+        if isinstance(found, Miss):
+            return found
+        wrong = contradiction(
+            self.target, base.parent, found.diff_id, self.labels, staged=self.staged
         )
-    return Accepted(found, plan)
+        if wrong:
+            return Miss(Reason.WRONG_CHAIN, wrong, layer.source)
+        plan = translate(context, found, None if self.staged else base.chain)
+        if isinstance(plan, Miss):
+            return plan
+        on_top = provide(layer, self.target, base.parent, self.labels, now=0)
+        on_top = attrs.evolve(on_top, companion=_longest(plan))
+        if not fits((on_top, *base.chain), context.layout):
+            return Miss(
+                Reason.TOO_LONG,
+                f"with it the chain would have {len(base.chain) + 1} layers, whose mount options "
+                "do not fit",
+                layer.source,
+            )
+        return Accepted(found, plan, self.staged)
+
+
+def comes_later(base: Base, labels: Mapping[str, str]) -> bool:
+    """Tell whether a Prepare leaves the parent of its layer to Commit.
+
+    containerd from 2.2 on does so for every layer while it unpacks in parallel, which it does only
+    for a snapshotter that advertises ``rebase``; from 2.3 on the labels tell.
+
+    Args:
+        base: what the Prepare names.
+        labels: checked labels.
+    """
+    return base.parent is None and label_rules.PARENT_CHAIN_ID in labels
 
 
 def _longest(plan: Plan) -> Companion | None:
@@ -109,6 +153,8 @@ def contradiction(
     parent: Snapshot | None,
     published: Digest | None,
     labels: Mapping[str, str],
+    *,
+    staged: bool = False,
 ) -> str:
     """Find out whether what is known of a layer contradicts the chain ID that was asked for.
 
@@ -120,13 +166,18 @@ def contradiction(
         parent: what the layer would stand on.
         published: the diff ID that the publisher recorded, if known.
         labels: may name diff ID and parent chain ID, from containerd 2.3 on.
+        staged: the parent that the labels name comes at Commit.
 
     Returns:
         What does not fit, in words; empty if nothing contradicts.
     """
     below = parent.chain_id if parent else None
     claimed = labels.get(label_rules.PARENT_CHAIN_ID, "")
-    if claimed and (parent is None or (below is not None and claimed != str(below))):
+    if staged:
+        below = Digest.parse(claimed)
+        if below is None:
+            return f"the parent should be {claimed[:80]!r}, which is no chain ID"
+    elif claimed and (parent is None or (below is not None and claimed != str(below))):
         return f"the parent should be {claimed[:80]!r}, but is {str(below or 'nothing')!r}"
     named = labels.get(label_rules.DIFF_ID, "")
     if published is not None and named and named != str(published):

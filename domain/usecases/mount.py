@@ -12,10 +12,12 @@ def mounts(context: Context, key: str) -> tuple[Mount, ...]:
     """Say how to mount a snapshot; see ``Snapshotter.mounts``."""
     require_name("key", key)
     snapshot, chain = context.store.read(lambda r: _with_chain(r, key))
-    require_files(context, chain)
-    require_reachable(context, key, chain, deadline(context))
-    mend_chain(context, chain)
-    mend_own(context, snapshot, chain)
+    lowers = (snapshot, *chain) if snapshot.staged else chain
+    require_files(context, lowers)
+    require_reachable(context, key, lowers, deadline(context))
+    mend_chain(context, lowers)
+    if not snapshot.staged:
+        mend_own(context, snapshot, chain)
     return mounts_of(snapshot, chain, context.layout)
 
 

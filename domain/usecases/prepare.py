@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import attrs
 
 from .. import labels as label_rules
+from ..layer import Miss, Reason
 from ..mounts import Mount, mounts_of
 from ..ports.store import Transaction
 from ..snapshot import Kind, Snapshot, begin
@@ -17,8 +18,10 @@ from .base import (
     require_unchanged,
 )
 from .context import Context
+from .decide import comes_later
 from .mend import mend_chain, owner_of, require_companions, require_files
 from .provide import provide_if_published
+from .unasked import note_if_unpacked
 
 
 def prepare(
@@ -27,11 +30,17 @@ def prepare(
     """Make an active snapshot or provide a remote layer; see ``Snapshotter.prepare``."""
     require_name("key", key)
     given = label_rules.checked(labels)
-    base = context.store.read(lambda r: base_for(r, key, parent))
+    base = base_for(context, key, parent)
     until = deadline(context)
     _require_chain(context, key, base, until)
     if label_rules.TARGET in given:
-        provide_if_published(context, key, base, given, until)
+        done = provide_if_published(context, key, base, given, until)
+        if not isinstance(done, Miss):
+            return mounts_of(done, (), context.layout)
+        if base.parent is None and (comes_later(base, given) or done.reason is Reason.WRONG_CHAIN):
+            given[label_rules.OVER_NOTHING] = "true"
+    else:
+        note_if_unpacked(context, key, base, given)
     return _create(context, Kind.ACTIVE, key, base, given)
 
 
@@ -39,7 +48,7 @@ def view(context: Context, key: str, parent: str, labels: Mapping[str, str]) -> 
     """Make a view; see ``Snapshotter.view``."""
     require_name("key", key)
     given = label_rules.checked(labels)
-    base = context.store.read(lambda r: base_for(r, key, parent))
+    base = base_for(context, key, parent)
     _require_chain(context, key, base, deadline(context))
     return _create(context, Kind.VIEW, key, base, given)
 

@@ -11,7 +11,7 @@ from ..errors import AlreadyExistsError
 from ..events import LayerDecided
 from ..layer import Digest, Hit, Miss, Reason
 from ..ports.store import Records, Transaction
-from ..snapshot import Snapshot, provide
+from ..snapshot import Snapshot, provide, stage
 from .base import Base, require_unchanged
 from .context import Context
 from .decide import Accepted, decide
@@ -19,7 +19,7 @@ from .decide import Accepted, decide
 
 def provide_if_published(
     context: Context, key: str, base: Base, labels: Mapping[str, str], until: float
-) -> None:
+) -> Snapshot | Miss:
     """Decide on the layer that a Prepare asks for, and record it if it is used.
 
     Args:
@@ -29,30 +29,42 @@ def provide_if_published(
         labels: checked labels, the target among them.
         until: deadline for look-ups on the monotonic clock, seconds.
 
+    Returns:
+        The active snapshot of a layer that was staged; or why the layer is not used.
+
     Raises:
         AlreadyExistsError: the layer has been provided; or the key is taken.
         NotFoundError: the parent was removed meanwhile.
     """
     started = context.clock.monotonic()
     decided = decide(context, base, labels, until)
-    outcome: Hit | Miss = (
-        decided if isinstance(decided, Miss) else _record(context, key, base, labels, decided)
-    )
+    done = decided if isinstance(decided, Miss) else _record(context, key, base, labels, decided)
     context.events.record(
         LayerDecided(
             key=key,
             parent=base.parent.name if base.parent else "",
             target=labels[label_rules.TARGET],
             digest=labels.get(label_rules.LAYER_DIGEST, ""),
-            outcome=outcome,
+            outcome=done if isinstance(done, Miss) else done.hit,
             seconds=context.clock.monotonic() - started,
         )
     )
-    if isinstance(outcome, Hit):
+    if isinstance(done, Miss):
+        return done
+    if done.staged is None:
         raise AlreadyExistsError(
             f"target snapshot {labels[label_rules.TARGET]!r} is provided from source "
-            f"{outcome.layer.source!r}"
+            f"{done.hit.layer.source!r}"
         )
+    return done.staged
+
+
+@attrs.frozen
+class _Recorded:
+    """A hit that is recorded; as an active snapshot, or as a committed one."""
+
+    hit: Hit
+    staged: Snapshot | None = None
 
 
 class _Result(Enum):
@@ -77,11 +89,10 @@ class _Attempt:
         require_unchanged(transaction, self.base)
         if transaction.get(self.key) is not None:
             raise AlreadyExistsError(f"snapshot {self.key!r} exists already")
-        remote = transaction.find_remote(self.snapshot.parent_identifier, self.snapshot.target)
-        if remote is not None:
-            return _Result.THERE_ALREADY, None
-        if transaction.get(self.snapshot.name) is not None:
-            return _Result.NAME_TAKEN, None
+        if not self.snapshot.staged:
+            taken = self._taken(transaction)
+            if taken is not None:
+                return taken, None
         companion = self.companion
         if companion is not None:
             present = transaction.find_companion(self.fingerprint)
@@ -95,15 +106,21 @@ class _Attempt:
         transaction.insert(attrs.evolve(self.snapshot, companion=companion))
         return _Result.RECORDED, companion
 
+    def _taken(self, records: Records) -> _Result | None:
+        remote = records.find_remote(self.snapshot.parent_identifier, self.snapshot.target)
+        if remote is not None:
+            return _Result.THERE_ALREADY
+        return None if records.get(self.snapshot.name) is None else _Result.NAME_TAKEN
+
 
 def _record(
     context: Context, key: str, base: Base, labels: Mapping[str, str], accepted: Accepted
-) -> Hit | Miss:
+) -> _Recorded | Miss:
     hit = accepted.hit
     if accepted.plan is None:
-        return hit
+        return _Recorded(hit)
     while True:
-        result = _attempt(context, key, base, labels, accepted)
+        result, snapshot = _attempt(context, key, base, labels, accepted)
         if result is _Result.NAME_TAKEN:
             return Miss(
                 Reason.NAME_TAKEN,
@@ -111,24 +128,25 @@ def _record(
                 hit.layer.source,
             )
         if result is not _Result.COMPANION_GONE:
-            return hit
+            return _Recorded(hit, snapshot if snapshot.staged else None)
 
 
 def _attempt(
     context: Context, key: str, base: Base, labels: Mapping[str, str], accepted: Accepted
-) -> _Result:
+) -> tuple[_Result, Snapshot]:
     target = Digest.parse(labels[label_rules.TARGET])
     path = context.sources.path(accepted.hit.layer)
     if target is None or path is None or accepted.plan is None:
         raise AssertionError("a hit has a target, a configured source and a plan")
-    identifier = context.store.new_identifier()
-    snapshot = attrs.evolve(
-        provide(accepted.hit.layer, target, base.parent, labels, now=context.clock.now()),
-        identifier=identifier,
+    layer, now = accepted.hit.layer, context.clock.now()
+    snapshot = (
+        stage(layer, key, target, labels, now=now)
+        if accepted.staged
+        else provide(layer, target, base.parent, labels, now=now)
     )
-    # Layers do not share companions: the kernel refuses a directory that occurs twice in a stack.
-    fingerprint = f"{accepted.hit.layer.digest.hex} {accepted.plan.fingerprint}"
-    attempt = _Attempt(key, base, snapshot, fingerprint)
+    identifier = context.store.new_identifier()
+    snapshot = attrs.evolve(snapshot, identifier=identifier)
+    attempt = _Attempt(key, base, snapshot, accepted.plan.fingerprint_for(layer.digest))
     result, used = None, None
     try:
         if accepted.plan:
@@ -140,7 +158,7 @@ def _attempt(
             context.directories.remove(identifier)
         if attempt.made_companion and attempt.companion is not None and used != attempt.companion:
             context.companions.remove(attempt.companion.number)
-    return result
+    return result, attrs.evolve(snapshot, companion=used)
 
 
 def _find_or_build(context: Context, plan: Plan, attempt: _Attempt) -> None:

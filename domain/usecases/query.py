@@ -30,10 +30,14 @@ def _batches(context: Context, chosen: Filter) -> Iterator[Sequence[Snapshot]]:
     while page := _page(context, chosen, after):
         after = Position.of(page[-1])
         batch += [snapshot for snapshot in page if chosen.matches(snapshot)]
+        last = len(page) < BATCH or pins.name is not None
         if len(batch) >= BATCH:
             yield batch[:BATCH]
             del batch[:BATCH]
-        if len(page) < BATCH or pins.name is not None:
+        elif not last:
+            # A filter that matches little would search for long without a sign of life.
+            yield ()
+        if last:
             break
     if batch:
         yield batch

@@ -20,7 +20,7 @@ def remove(context: Context, key: str) -> None:
     touched here.
     """
     require_name("key", key)
-    context.store.write(lambda t: _remove(t, key))
+    context.store.write(lambda t: _remove(t, key), frees=True)
 
 
 def _remove(transaction: Transaction, key: str) -> None:
@@ -42,11 +42,11 @@ def cleanup(context: Context) -> None:
         gone = [i for i in batch if _delete(context, context.directories.remove, i)]
         # A directory that came back after a power cut would have no record to tell whose it is.
         context.directories.settle()
-        context.store.write(lambda t, gone=gone: t.forget_tombstones(gone))  # type: ignore[misc]
-    unused = context.store.write(lambda t: t.claim_unused_companions(_COMPANIONS))
+        context.store.write(lambda t, g=gone: t.forget_tombstones(g), frees=True)  # type: ignore[misc]
+    unused = context.store.write(lambda t: t.claim_unused_companions(_COMPANIONS), frees=True)
     gone = [number for number in unused if _delete(context, context.companions.remove, number)]
     if gone:
-        context.store.write(lambda t: t.forget_companions(gone))
+        context.store.write(lambda t: t.forget_companions(gone), frees=True)
 
 
 def _tombstones(context: Context, after: int) -> Sequence[int]:

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from ..errors import ResourceExhaustedError
-from ..events import DirectoryKept, OrphansFound, SourceMoved
+from ..errors import ResourceExhaustedError, UnavailableError
+from ..events import DirectoryKept, OrphansFound, SourceMoved, UpkeepPutOff
 from ..ports.store import Records
 from .context import Context
 
@@ -21,6 +21,10 @@ def adopt_orphans(context: Context) -> None:
 
     Args:
         context: the ports.
+
+    Raises:
+        ResourceExhaustedError: what must not be taken for a leftover cannot be recorded.
+        UnavailableError: the same, for the moment.
     """
     present = sorted(context.directories.present())
     companions = sorted(context.companions.present())
@@ -33,7 +37,7 @@ def adopt_orphans(context: Context) -> None:
 
 
 def _tell_apart(context: Context, present: Sequence[int], companions: Sequence[int]) -> None:
-    given_so_far = context.store.new_identifier()
+    given_so_far = context.store.read(lambda r: r.next_identifier())
     unrecorded = context.store.read(lambda r: r.unrecorded(present))
     doomed = tuple(i for i in unrecorded if i < given_so_far and context.directories.is_empty(i))
     strangers = {*unrecorded} - {*doomed}
@@ -42,11 +46,21 @@ def _tell_apart(context: Context, present: Sequence[int], companions: Sequence[i
     unknown = tuple(sorted(strangers))
     if unknown:
         # Before the counter is raised above them, after which they would look like leftovers.
-        context.store.write(lambda t: t.add_strangers(unknown))
-    if doomed:
-        context.store.write(lambda t: t.add_tombstones(doomed))
+        context.store.write(lambda t: t.add_strangers(unknown), frees=True)
+    if doomed and not _bury(context, doomed):
+        doomed = ()
     if doomed or unknown:
         context.events.record(OrphansFound(doomed, unknown))
+
+
+def _bury(context: Context, doomed: Sequence[int]) -> bool:
+    try:
+        context.store.write(lambda t: t.add_tombstones(doomed), frees=True)
+    except (ResourceExhaustedError, UnavailableError) as error:
+        # They wait for the next start. Only a daemon that serves can free anything.
+        context.events.record(UpkeepPutOff("recording what a crash left", str(error)))
+        return False
+    return True
 
 
 def discard_unrecorded_companions(context: Context) -> None:
@@ -69,6 +83,9 @@ def discard_unrecorded_companions(context: Context) -> None:
 def follow_sources(context: Context, paths: Mapping[str, str]) -> None:
     """Make the links of remote snapshots lead to where their sources are mounted now.
 
+    Where that fails, as on a full disk, the next start does it again. Until then each link is made
+    right when its snapshot is used.
+
     Args:
         context: the ports.
         paths: by name of source, its path as containerd sees it. A source that is not among them
@@ -76,15 +93,19 @@ def follow_sources(context: Context, paths: Mapping[str, str]) -> None:
     """
     recorded = context.store.read(lambda r: r.source_paths())
     for source, path in paths.items():
-        before = recorded.get(source)
-        if before == path:
+        if recorded.get(source) == path:
             continue
-        links = 0
-        if before is not None:
-            links = _link_again(context, source)
-        context.store.write(lambda t, s=source, p=path: t.keep_source_path(s, p))  # type: ignore[misc]
-        if before is not None:
-            context.events.record(SourceMoved(source, before, path, links))
+        try:
+            _follow(context, source, recorded.get(source), path)
+        except (ResourceExhaustedError, UnavailableError) as error:
+            context.events.record(UpkeepPutOff(f"following source {source!r}", str(error)))
+
+
+def _follow(context: Context, source: str, before: str | None, path: str) -> None:
+    links = 0 if before is None else _link_again(context, source)
+    context.store.write(lambda t: t.keep_source_path(source, path))
+    if before is not None:
+        context.events.record(SourceMoved(source, before, path, links))
 
 
 def _link_again(context: Context, source: str) -> int:

@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         Exit status: 0 for success, 1 for a failure, 2 for arguments or a configuration that cannot
-        be meant.
+        be meant; commands may have others, which their help tells.
     """
     program = os.path.basename(sys.argv[0])  # noqa: PTH119 - pathlib costs more than all the rest
     given = list(sys.argv[1:] if argv is None else argv)

@@ -7,10 +7,22 @@ import attrs
 
 from cvmfs_snapshotter import __version__
 
+from .containerd_config import add_containerd_config
+from .db import add_db
 from .failing import PROGRAM
+from .reconcile import add_reconcile
+from .release import add_release
 from .run import add_run
+from .status import add_status
 
-COMMANDS = (add_run,)
+COMMANDS = (
+    add_run,
+    add_status,
+    add_release,
+    add_reconcile,
+    add_containerd_config,
+    add_db,
+)
 """What adds each command to the parser, in the order in which help shows them.
 
 Each is in the module of its command. It gives its parser a default ``act``, which is called with

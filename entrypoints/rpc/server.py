@@ -1,6 +1,9 @@
 """The gRPC server on a unix socket."""
 
+import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 from urllib.parse import quote
 
 import grpc
@@ -20,6 +23,13 @@ THREADS = 64
 MESSAGE_BYTES = 16 * 1024 * 1024
 """Longest message in either direction, as in containerd; grpcio's own limit is 4 MiB."""
 
+OPTIONS = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MESSAGE_BYTES),
+    ("grpc.so_reuseport", 0),
+)
+"""How gRPC serves."""
+
 _SECONDS = 1.0
 
 
@@ -27,11 +37,23 @@ class BindError(Exception):
     """The socket could not be bound."""
 
 
+class Service(Protocol):
+    """Another service on the same socket."""
+
+    def add_to(self, server: grpc.Server) -> None:
+        """Add its handlers."""
+        ...
+
+
 class SnapshotServer:
-    """Serves a ``Snapshotter``."""
+    """Serves a ``Snapshotter``, and what else there is."""
 
     def __init__(
-        self, snapshotter: Snapshotter, logger: Logger, streams: Streams | None = None
+        self,
+        snapshotter: Snapshotter,
+        logger: Logger,
+        streams: Streams | None = None,
+        services: Sequence[Service] = (),
     ) -> None:
         """Make the server; no thread of ours runs yet.
 
@@ -39,21 +61,27 @@ class SnapshotServer:
             snapshotter: does the work.
             logger: takes defects and, at level debug, every call.
             streams: watches the streams; with the usual limits if None.
+            services: further services.
         """
         self._calls = Calls()
-        guard = Guard(logger, self._calls, streams or Streams())
+        self._streams = streams or Streams()
+        guard = Guard(logger, self._calls, self._streams)
+        self._room_maker = threading.Thread(
+            target=self._streams.keep_making_room,
+            args=(guard.note_ended,),
+            name="streams",
+            daemon=True,
+        )
         self._server = grpc.server(
             ThreadPoolExecutor(THREADS, thread_name_prefix="rpc"),
             interceptors=[guard],
-            options=(
-                ("grpc.max_receive_message_length", MESSAGE_BYTES),
-                ("grpc.max_send_message_length", MESSAGE_BYTES),
-                ("grpc.so_reuseport", 0),
-            ),
+            options=OPTIONS,
         )
         snapshots_pb2_grpc.add_SnapshotsServicer_to_server(
             SnapshotsServicer(snapshotter), self._server
         )
+        for service in services:
+            service.add_to(self._server)
 
     def bind(self, path: str) -> None:
         """Make the socket. gRPC replaces a socket that is there, a live one too.
@@ -72,6 +100,7 @@ class SnapshotServer:
     def start(self) -> None:
         """Begin to answer; returns at once."""
         self._server.start()
+        self._room_maker.start()
 
     def stop(self, grace: float) -> bool:
         """Take no more calls, let those in flight finish, and remove the socket.
@@ -82,6 +111,7 @@ class SnapshotServer:
         Returns:
             Whether nothing is running any more.
         """
+        self._streams.close()
         self._server.stop(grace).wait(grace + _SECONDS)
         return self.wait_until_idle(_SECONDS)
 

@@ -69,7 +69,9 @@ class SnapshotsServicer(snapshots_pb2_grpc.SnapshotsServicer):
     ) -> snapshots_pb2.StatSnapshotResponse:
         """See ``Snapshotter.stat``."""
         found = self._snapshotter.stat(request.key)
-        return snapshots_pb2.StatSnapshotResponse(info=convert.info(found))
+        answer = snapshots_pb2.StatSnapshotResponse()
+        convert.info(found, answer.info)
+        return answer
 
     def Update(
         self, request: snapshots_pb2.UpdateSnapshotRequest, context: grpc.ServicerContext
@@ -87,6 +89,9 @@ class SnapshotsServicer(snapshots_pb2_grpc.SnapshotsServicer):
     ) -> Iterator[snapshots_pb2.ListSnapshotsResponse]:
         """See ``Snapshotter.list``."""
         for batch in self._snapshotter.list(tuple(request.filters)):
+            if not context.is_active():
+                # The client is gone; nobody would read what is still to come.
+                return
             yield from convert.pages(batch)
 
     def Usage(

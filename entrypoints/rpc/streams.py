@@ -46,7 +46,8 @@ class Streams:
         self._patience = patience
         self._crowd = crowd
         self._monotonic = monotonic
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
+        self._ended = False
         self._waiting: dict[int, tuple[Cancellable, float]] = {}
 
     def watch(self, messages: Iterator[T], context: Cancellable) -> Iterator[T]:
@@ -60,6 +61,8 @@ class Streams:
             for message in messages:
                 with self._lock:
                     self._waiting[id(context)] = context, self._monotonic()
+                    if len(self._waiting) == self._crowd:
+                        self._lock.notify_all()
                 yield message
         finally:
             with self._lock:
@@ -75,10 +78,42 @@ class Streams:
             if len(self._waiting) < self._crowd:
                 return 0
             latest = self._monotonic() - self._patience
-            stalled = [i for i, (_, since) in self._waiting.items() if since < latest]
+            stalled = [i for i, (_, since) in self._waiting.items() if since <= latest]
             contexts = [self._waiting.pop(i)[0] for i in stalled]
         for context in contexts:
             # The call may have ended meanwhile.
             with contextlib.suppress(Exception):
                 context.cancel()
         return len(contexts)
+
+    def keep_making_room(self, report: Callable[[int], None]) -> None:
+        """Make room whenever it can be made, until ``close`` is called.
+
+        Calls make room too, but where all threads are taken and nobody calls, nobody would.
+
+        Args:
+            report: called with how many streams were ended, if any were.
+        """
+        while self._wait_until_stalled():
+            ended = self.make_room()
+            if ended:
+                report(ended)
+
+    def _wait_until_stalled(self) -> bool:
+        """Wait until a stream in a crowd was left too long; return False once closed."""
+        with self._lock:
+            while not self._ended:
+                seconds = None
+                if len(self._waiting) >= self._crowd:
+                    since = min(since for _, since in self._waiting.values())
+                    seconds = since + self._patience - self._monotonic()
+                    if seconds <= 0:
+                        break
+                self._lock.wait(seconds)
+            return not self._ended
+
+    def close(self) -> None:
+        """End ``keep_making_room``."""
+        with self._lock:
+            self._ended = True
+            self._lock.notify_all()

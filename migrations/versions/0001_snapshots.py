@@ -31,11 +31,16 @@ def upgrade() -> None:
         sa.Column("size", sa.Integer),
         sa.Column("inodes", sa.Integer),
         sa.Column("companion", sa.Integer),
+        sa.Column("staged", sa.Integer, nullable=False),
         sa.CheckConstraint("kind IN ('view', 'active', 'committed')", op.f("ck_snapshots_kind")),
         sa.CheckConstraint("local = (digest IS NULL)", op.f("ck_snapshots_local")),
         sa.CheckConstraint("(source IS NULL) = (digest IS NULL)", op.f("ck_snapshots_layer")),
         sa.CheckConstraint("(size IS NULL) = (inodes IS NULL)", op.f("ck_snapshots_usage")),
-        sa.CheckConstraint("digest IS NULL OR kind = 'committed'", op.f("ck_snapshots_remote")),
+        sa.CheckConstraint(
+            "digest IS NULL OR kind = 'committed' OR (staged AND kind = 'active')",
+            op.f("ck_snapshots_remote"),
+        ),
+        sa.CheckConstraint("digest IS NOT NULL OR NOT staged", op.f("ck_snapshots_staged")),
         sa.CheckConstraint(
             "companion IS NULL OR digest IS NOT NULL", op.f("ck_snapshots_companion")
         ),
@@ -50,7 +55,7 @@ def upgrade() -> None:
         "snapshots",
         ["parent_id", "target"],
         unique=True,
-        sqlite_where=sa.text("local = 0"),
+        sqlite_where=sa.text("local = 0 AND staged = 0"),
     )
     op.create_index(
         "ix_snapshots_source", "snapshots", ["source"], sqlite_where=sa.text("source IS NOT NULL")

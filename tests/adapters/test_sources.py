@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from cvmfs_snapshotter.adapters.layers.remembered import MOST, SECONDS, Remembered
 from cvmfs_snapshotter.adapters.layers.settings import SourceSettings
 from cvmfs_snapshotter.adapters.layers.sources import Sources
 from cvmfs_snapshotter.adapters.memory import MemoryClock
@@ -82,7 +83,9 @@ def test_defaults() -> None:
 def test_requests(clock: MemoryClock) -> None:
     """A repository is asked for its name, a directory is not; a path is the daemon's own."""
     prober = Prober({"reason": "absent", "detail": ""}, FOUND)
-    Sources([ONE, TWO], prober, clock).find(A, 5.0)
+    sources = Sources([ONE, TWO], prober, clock)
+    for name in sources.names:
+        sources.look(Layer(name, A), 5.0)
 
     assert [
         {"root": "/cvmfs/one", "repository": "one.example.org"},
@@ -94,9 +97,11 @@ def test_deadlines(clock: MemoryClock) -> None:
     """A look-up takes neither longer than its source's limit nor than is left of the request."""
     prober = Prober({"reason": "absent"}, FOUND, {"reason": "absent"}, FOUND)
     sources = Sources([ONE, TWO], prober, clock)
-    sources.find(A, 7.0)
+    for name in sources.names:
+        sources.look(Layer(name, A), 7.0)
     clock.advance(6.0)
-    sources.find(A, 7.0)
+    for name in sources.names:
+        sources.look(Layer(name, A), 7.0)
 
     assert [5.0, 7.0, 1.0, 1.0] == prober.seconds
     assert 9.0 == sources.patience
@@ -106,7 +111,7 @@ def test_too_late(clock: MemoryClock) -> None:
     """When the time is used up, nothing is asked any more."""
     prober = Prober()
     sources = Sources([ONE], prober, clock)
-    miss = sources.find(A, 0.0)
+    miss = sources.look(Layer("one", A), 0.0)
     trouble = sources.check([Layer("one", A)], 0.0)
 
     assert isinstance(miss, Miss)
@@ -122,8 +127,8 @@ def test_unproven(clock: MemoryClock) -> None:
     prober = Prober(unproven, unproven)
     sources = Sources([ONE], prober, clock, warnings.append)
 
-    assert Hit(Layer("one", A), None) == sources.find(A, 5.0)
-    assert Hit(Layer("one", B), None) == sources.find(B, 5.0)
+    assert Hit(Layer("one", A), None) == sources.look(Layer("one", A), 5.0)
+    assert Hit(Layer("one", B), None) == sources.look(Layer("one", B), 5.0)
     assert 1 == len(warnings)
     assert "user.fqrn" in warnings[0]
 
@@ -140,7 +145,7 @@ def test_unproven(clock: MemoryClock) -> None:
 )
 def test_answers(clock: MemoryClock, answer: Mapping[str, object], expected: Hit | Miss) -> None:
     """Whatever another process says is read as what it can mean."""
-    assert expected == Sources([ONE], Prober(answer), clock).find(A, 5.0)
+    assert expected == Sources([ONE], Prober(answer), clock).look(Layer("one", A), 5.0)
 
 
 def test_check_is_one_request(clock: MemoryClock) -> None:
@@ -225,3 +230,77 @@ def test_scan_not_kept(clock: MemoryClock) -> None:
 
     assert NAMES == sources.scan(Layer("one", A), refuse)
     assert "disk full" in warnings[0]
+
+
+BELOW = {"directories": [["etc", 0o750, 1, 2, 3]]}
+
+
+def test_the_layers_below_are_waited_for_like_a_scan(clock: MemoryClock) -> None:
+    """The limits are those of a scan, and an answer that somebody got is asked for anew."""
+    prober = Prober(BELOW, BELOW)
+    sources = Sources([ONE, TWO], prober, clock)
+    found = [sources.directories_below([b"etc"], [Layer("one", A)]) for _ in range(2)]
+
+    assert [{b"etc": Directory(b"etc", 0o750, 1, 2, 3)}] * 2 == found
+    assert [9.0, 60.0, 9.0] * 2 == prober.seconds
+
+
+class Background(Prober):
+    """Gives up at once and has its answers when it is told to."""
+
+    def follow(
+        self,
+        key: str,
+        request: Mapping[str, object],
+        finished: Callable[[Mapping[str, object]], None],
+        patience: float,
+        limit: float,
+    ) -> Mapping[str, object]:
+        """See ``Prober.follow``."""
+        self.asked.append(request)
+        self.finish = finished
+        return {"reason": "slow", "detail": "it goes on in the background"}
+
+
+def test_what_was_found_below_in_the_background(clock: MemoryClock) -> None:
+    """Its result is there for the next one who asks the same, once."""
+    prober = Background()
+    sources = Sources([ONE], prober, clock)
+    first = sources.directories_below([b"etc"], [Layer("one", A)])
+    prober.finish(BELOW)
+    other = sources.directories_below([b"etc"], [Layer("one", B)])
+    second = sources.directories_below([b"etc"], [Layer("one", A)])
+    third = sources.directories_below([b"etc"], [Layer("one", A)])
+
+    for miss in (first, other, third):
+        assert isinstance(miss, Miss)
+        assert Reason.SLOW is miss.reason
+    assert {b"etc": Directory(b"etc", 0o750, 1, 2, 3)} == second
+    assert 3 == len(prober.asked)
+
+
+def test_a_failure_below_in_the_background(clock: MemoryClock) -> None:
+    """It is not kept: who asks next tries again."""
+    prober = Background()
+    sources = Sources([ONE], prober, clock)
+    for _ in range(2):
+        sources.directories_below([b"etc"], [Layer("one", A)])
+        prober.finish({"reason": "io-error", "detail": ""})
+
+    assert 2 == len(prober.asked)
+
+
+def test_old_answers_are_forgotten(clock: MemoryClock) -> None:
+    """By age, since layers may be published anew, and by number."""
+    kept = Remembered(clock)
+    kept.put("old", {"a": 1})
+    clock.advance(SECONDS + 1)
+    for number in range(MOST + 1):
+        kept.put(str(number), {"n": number})
+
+    assert kept.take("old") is None
+    assert kept.take("0") is None
+    assert {"n": 1} == kept.take("1")
+    assert kept.take("1") is None
+    clock.advance(SECONDS + 1)
+    assert kept.take("2") is None

@@ -15,7 +15,7 @@ import pytest
 
 from cvmfs_snapshotter.adapters.directories.removal import remove_tree
 from cvmfs_snapshotter.adapters.layers.prober import WORKER_MODULE
-from cvmfs_snapshotter.adapters.layers.worker import identity, misses, scanning
+from cvmfs_snapshotter.adapters.layers.worker import identity, misses, pulse, scanning
 from cvmfs_snapshotter.adapters.layers.worker.__main__ import answer
 from cvmfs_snapshotter.domain.layer import CATALOG_MARKERS, WHITEOUT_PREFIX, Reason
 
@@ -583,6 +583,20 @@ def test_a_lower_that_is_gone_gives_no_answer(tmp_path: Path, directory: Path) -
     assert "reason" in answer(request, lambda _: None)
 
 
+def test_a_look_at_a_chain_tells_that_it_goes_on(
+    tmp_path: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each layer that is opened and each look for a path is progress."""
+    monkeypatch.setattr(pulse, "PROGRESS_SECONDS", 0.0)
+    told: list[dict[str, object]] = []
+    source = {"root": str(tmp_path), "repository": None}
+    request = {"do": "below", "sources": [source], "lowers": [[0, HEX]], "paths": ["a", "b"]}
+    found = answer(request, told.append)
+
+    assert {"directories": []} == found
+    assert [{"steps": step} for step in (1, 2, 3)] == told
+
+
 def test_scan_shows_bytes(tmp_path: Path, directory: Path) -> None:
     """A name that is no UTF-8 comes through; a long text of a message is shortened."""
     inside = directory / "layerfs" / os.fsdecode(b"\xff")
@@ -694,6 +708,21 @@ def reasons() -> Iterator[str]:
     """Give every reason that the worker knows."""
     yield from misses._CLASSES.values()
     yield from (misses.NOT_MOUNTED, misses.WRONG_REPOSITORY, misses.BAD_METADATA, misses.FAILED)
+
+
+def test_a_lack_of_memory_is_a_miss(
+    tmp_path: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A layer that is too large to look at is said to be so, without the words of Python."""
+
+    def too_large(_: object, descriptor: int, path: str) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(scanning.Scan, "run", too_large)
+    found = ask("scan", tmp_path)
+
+    assert "failed" == found["reason"]
+    assert f"it takes more than {1 << 30} bytes to look at" == found["detail"]
 
 
 def test_vocabulary() -> None:

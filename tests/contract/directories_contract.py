@@ -46,6 +46,10 @@ class DirectoriesContract:
         directories.link_layer(5, "/elsewhere/two")
 
         assert {5} == set(directories.present())
+        assert directories.is_linked(5, "/elsewhere/two")
+        assert not directories.is_linked(5, "/elsewhere/one")
+        assert not directories.is_linked(5)
+        assert not directories.is_linked(6, "/elsewhere/two")
 
     def test_link_takes_nothing(self, directories: Directories) -> None:
         """A remote snapshot uses nothing of the local disk."""
@@ -135,6 +139,7 @@ class DirectoriesContract:
         directories.link_files(1)
 
         assert {1} == set(directories.present())
+        assert directories.is_linked(1)
 
     def test_settle(self, directories: Directories) -> None:
         """Removals can be made durable, also when there were none."""

@@ -11,6 +11,7 @@ from cvmfs_snapshotter.domain.companions import Directory, Names
 from cvmfs_snapshotter.domain.layer import Digest, Hit, Layer, Miss, Reason
 from cvmfs_snapshotter.domain.policy import Policy
 from cvmfs_snapshotter.domain.ports.layers import LayerSources
+from cvmfs_snapshotter.domain.ports.trials import Trials
 
 ONE, TWO = "one", "two"
 """The two sources of each world, in this order."""
@@ -36,12 +37,21 @@ class World(Protocol):
         """The implementation that sees them."""
         ...
 
+    @property
+    def trials(self) -> Trials:
+        """What asks the same sources for trials."""
+        ...
+
     def publish(self, source: str, digest: Digest, diff_id: Digest | None = None) -> Layer:
         """Publish a layer whose names say ``WITH_WHITEOUT``."""
         ...
 
     def unmount(self, source: str) -> None:
         """Let nothing be mounted where a source should be."""
+        ...
+
+    def mount(self, source: str) -> None:
+        """Mount a source again."""
         ...
 
     def path(self, source: str, digest: Digest) -> str:
@@ -66,67 +76,35 @@ class LayersContract:
         """Give two empty, healthy sources."""
         raise NotImplementedError
 
-    def find(self, world: World, digest: Digest) -> Hit | Miss:
-        """Look a layer up on all sources."""
-        return world.sources.find(digest, soon(world.sources))
+    def look(self, world: World, digest: Digest) -> Hit | Miss:
+        """Look a layer up on the first source."""
+        return world.sources.look(Layer(ONE, digest), soon(world.sources))
 
     def test_hit(self, world: World) -> None:
         """A published layer is a hit, with the diff ID that its publisher recorded."""
         layer = world.publish(ONE, A, DIFF_ID)
 
-        assert Hit(layer, DIFF_ID) == self.find(world, A)
+        assert Hit(layer, DIFF_ID) == self.look(world, A)
 
     def test_hit_without_diff_id(self, world: World) -> None:
         """The absence of a recorded diff ID is normal."""
         layer = world.publish(ONE, A)
 
-        assert Hit(layer, None) == self.find(world, A)
+        assert Hit(layer, None) == self.look(world, A)
 
     def test_absent(self, world: World) -> None:
         """A layer that no source has is absent, which is no trouble."""
         world.publish(ONE, A)
-        miss = self.find(world, B)
+        miss = self.look(world, B)
 
         assert isinstance(miss, Miss)
         assert (Reason.ABSENT, ONE) == (miss.reason, miss.source)
         assert miss.detail
 
-    def test_order(self, world: World) -> None:
-        """The first source that has the layer wins."""
-        world.publish(TWO, A)
-        first = world.publish(ONE, A)
-
-        assert Hit(first, None) == self.find(world, A)
-
-    def test_second_source(self, world: World) -> None:
-        """A layer that the first source lacks comes from the second."""
-        layer = world.publish(TWO, A)
-
-        assert Hit(layer, None) == self.find(world, A)
-
-    def test_broken_first_source(self, world: World) -> None:
-        """A source in trouble does not keep a layer of another one from being found."""
-        layer = world.publish(TWO, A)
-        world.unmount(ONE)
-
-        assert Hit(layer, None) == self.find(world, A)
-
-    @pytest.mark.parametrize("source", [ONE, TWO])
-    def test_trouble_says_most(self, world: World, source: str) -> None:
-        """Trouble of one source says more than absence on the other, in either order."""
-        world.unmount(source)
-        miss = self.find(world, A)
-
-        assert isinstance(miss, Miss)
-        assert (Reason.NOT_MOUNTED, source) == (miss.reason, miss.source)
-
-    def test_no_source(self, world: World) -> None:
-        """Without any source every layer is a miss for that reason."""
-        sources = world.without_sources()
-        miss = sources.find(A, soon(sources))
-
-        assert isinstance(miss, Miss)
-        assert Reason.NO_SOURCE is miss.reason
+    def test_names(self, world: World) -> None:
+        """The sources are named in the order of their configuration."""
+        assert [ONE, TWO] == list(world.sources.names)
+        assert [] == list(world.without_sources().names)
 
     def test_look(self, world: World) -> None:
         """A look at one source ignores the others."""
@@ -200,7 +178,7 @@ class LayersContract:
     def test_directories_below(self, world: World) -> None:
         """The directory that a chain shows is described; what it does not show is left out."""
         layer = world.publish(ONE, A)
-        below = world.sources.directories_below([b"etc", b"none"], [layer], soon(world.sources))
+        below = world.sources.directories_below([b"etc", b"none"], [layer])
 
         assert {b"etc": attrs.evolve(ROOT, path=b"etc", mode=0o750)} == below
 
@@ -210,7 +188,7 @@ class LayersContract:
         world.unmount(ONE)
 
         for asked in (layer, Layer("unconfigured", A)):
-            found = world.sources.directories_below([b"etc"], [asked], soon(world.sources))
+            found = world.sources.directories_below([b"etc"], [asked])
             assert isinstance(found, Miss)
 
     def test_policies(self, world: World) -> None:
@@ -244,6 +222,28 @@ class LayersContract:
         """A layer's path is the one at which containerd mounts it, whether or not it is there."""
         assert world.path(TWO, A) == world.sources.path(Layer(TWO, A))
         assert world.sources.path(Layer("gone", A)) is None
+
+    def test_identify(self, world: World) -> None:
+        """A source says who it is, or what is wrong with its root."""
+        world.unmount(TWO)
+        until = soon(world.sources)
+        unmounted = world.trials.identify(TWO, until)
+        unknown = world.trials.identify("gone", until)
+
+        assert world.trials.identify(ONE, until) is None
+        assert unmounted is not None
+        assert unknown is not None
+        assert (Reason.NOT_MOUNTED, TWO) == (unmounted.reason, unmounted.source)
+        assert Reason.NO_SOURCE is unknown.reason
+
+    def test_trial_look_up(self, world: World) -> None:
+        """A look-up for a trial says what any other says."""
+        layer = world.publish(ONE, A)
+        absent = world.trials.look(Layer(ONE, B), soon(world.sources))
+
+        assert Hit(layer, None) == world.trials.look(layer, soon(world.sources))
+        assert isinstance(absent, Miss)
+        assert Reason.ABSENT is absent.reason
 
     def test_patience(self, world: World) -> None:
         """There is a bound to what one request spends on look-ups."""

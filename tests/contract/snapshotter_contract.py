@@ -203,6 +203,21 @@ class SnapshotterContract:
 
         refused(bench, InvalidArgumentError, lambda: bench.snapshotter.prepare("k", "", labels))
 
+    @pytest.mark.parametrize("wrong", ["0:x:1", "", "1:0:1", "0:4294967295:2", "0:0:1,"])
+    def test_an_annotation_does_not_keep_an_image_from_being_pulled(
+        self, bench: Bench, wrong: str
+    ) -> None:
+        """Mappings in a pull come from the image; those that cannot be meant are passed over."""
+        labels = {
+            label_rules.TARGET: "sha256:" + "a" * 64,
+            label_rules.UID_MAPPING: wrong,
+            label_rules.GID_MAPPING: "0:5:1",
+        }
+        mounts = bench.snapshotter.prepare("k", "", labels)
+
+        assert ("rw", "rbind") == mounts[0].options
+        assert labels.items() >= bench.record("k").labels.items()
+
     def test_a_chain_is_stacked_from_the_top(self, bench: Bench) -> None:
         """Lower directories are named by links, the topmost first."""
         committed(bench, "1")
@@ -309,7 +324,7 @@ class SnapshotterContract:
         bench.snapshotter.remove("base")
         refused(bench, NotFoundError, lambda: bench.snapshotter.remove("base"))
 
-    def test_a_thousand_removed_snapshots_go_in_one_pass(self, bench: Bench) -> None:
+    def test_many_removed_snapshots_go_in_one_pass(self, bench: Bench) -> None:
         """Cleanup works through all of them, batch by batch."""
         for number in range(250):
             bench.snapshotter.prepare(f"k{number}", "", {})
@@ -421,6 +436,8 @@ class SnapshotterContract:
 
         assert [f"k{n}" for n in range(count)] == [s.name for b in batches for s in b]
         assert all(1 <= len(batch) <= 100 for batch in batches)
+        found = [list(batch) for batch in bench.snapshotter.list(["labels.even==none"])]
+        assert [] == [batch for batch in found if batch]
         even = listed(bench.snapshotter, "labels.even==True")
         assert [f"k{n}" for n in range(0, count, 2)] == [s.name for s in even]
 
@@ -602,14 +619,41 @@ class SnapshotterContract:
     ) -> None:
         """The pull goes on with an ordinary snapshot that keeps the labels."""
         bench.sources.publish("unpacked", BLOB_1, DIFF_1)
-        mounts = bench.snapshotter.prepare("k", "", labels)
+        bench.snapshotter.prepare("k", "", labels)
         outcome = last_decision(bench).outcome
 
-        assert "bind" == mounts[0].type
-        assert labels == bench.snapshotter.stat("k").labels
+        found = bench.snapshotter.stat("k")
+        assert labels == {k: v for k, v in found.labels.items() if k != label_rules.OVER_NOTHING}
         assert isinstance(outcome, Miss)
         assert reason is outcome.reason
         assert outcome.detail
+
+    @pytest.mark.parametrize("prefix", ["", "k8s.io/42/"])
+    def test_a_layer_that_nobody_asked_for_is_told_too(self, bench: Bench, prefix: str) -> None:
+        """A client that unpacks without asking is named as the reason, by the key it uses."""
+        bench.sources.publish("unpacked", BLOB_2)
+        base = committed(bench, "base")
+        key = f"{prefix}extract-123-abc {CHAIN_2}"
+
+        bench.snapshotter.prepare(key, base, {})
+
+        decided = last_decision(bench)
+        assert isinstance(decided.outcome, Miss)
+        assert (Reason.NO_TARGET, "") == (decided.outcome.reason, decided.outcome.source)
+        assert (key, base, str(CHAIN_2), "") == (
+            *(decided.key, decided.parent),
+            *(decided.target, decided.digest),
+        )
+
+    @pytest.mark.parametrize(
+        "key",
+        ["container", "k8s.io/7/container", "extract-1 sha256:x", f"extract-1 {DIFF_1} x"],
+    )
+    def test_other_snapshots_are_no_decision(self, bench: Bench, key: str) -> None:
+        """Snapshots of containers say nothing about layers."""
+        bench.snapshotter.prepare(key, "", {})
+
+        assert not [each for each in bench.events.recorded if isinstance(each, LayerDecided)]
 
     def test_whiteouts_become_companions(self, bench: Bench) -> None:
         """What hides markers lies above the layer, what deletes lies below it; made once."""

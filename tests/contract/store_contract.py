@@ -11,7 +11,7 @@ from cvmfs_snapshotter.domain.companions import Companion, Directory, Names
 from cvmfs_snapshotter.domain.errors import AlreadyExistsError
 from cvmfs_snapshotter.domain.filters import Pins
 from cvmfs_snapshotter.domain.layer import Digest, Layer
-from cvmfs_snapshotter.domain.ports.store import Position, Store, Transaction
+from cvmfs_snapshotter.domain.ports.store import Census, Position, Store, Transaction
 from cvmfs_snapshotter.domain.snapshot import NOTHING_LOCAL, Kind, Snapshot, Usage
 
 TARGET = Digest("a" * 64)
@@ -322,6 +322,27 @@ class StoreContract:
         store.write(lambda t: t.forget_tombstones([first.identifier, 999]))
         assert [] == list(store.read(lambda r: r.tombstones(0, 10)))
 
+    def test_census(self, store: Store) -> None:
+        """Snapshots are counted by kind and source, and removed ones apart."""
+        assert Census({}, 0) == store.read(lambda r: r.census())
+        base = add(store, remote("a"))
+        add(store, remote("b", base))
+        add(store, remote("c", target=Digest("f" * 64), source="nfs"))
+        add(store, local("d"))
+        add(store, local("e", base, Kind.ACTIVE))
+        add(store, local("f", base, Kind.VIEW))
+        gone = add(store, local("g", base, Kind.VIEW))
+        store.write(lambda t: t.bury(gone.identifier))
+
+        expected = {
+            (Kind.COMMITTED, "unpacked"): 2,
+            (Kind.COMMITTED, "nfs"): 1,
+            (Kind.COMMITTED, ""): 1,
+            (Kind.ACTIVE, ""): 1,
+            (Kind.VIEW, ""): 1,
+        }
+        assert Census(expected, 1) == store.read(lambda r: r.census())
+
     def test_tombstones_come_in_order_and_in_pieces(self, store: Store) -> None:
         """They are given from the lowest up, none above the limit."""
         store.write(lambda t: t.add_tombstones([9, 3, 5, 3]))
@@ -345,6 +366,7 @@ class StoreContract:
         asked = [600, 700, 800]
         assert [600] == list(store.read(lambda r: r.unrecorded(asked)))
         assert [600] == list(store.read(lambda r: r.unrecorded_companions(asked)))
+        assert [700, 800] == list(store.read(lambda r: r.strangers()))
         assert [] == list(store.read(lambda r: r.tombstones(0, 10)))
 
     def test_the_highest_identifier_of_any_record_is_known(self, store: Store) -> None:
@@ -465,6 +487,21 @@ class StoreContract:
         assert store.new_identifier() > 10_000
         store.raise_identifiers(5)
         assert store.new_identifier() > 10_000
+
+    def test_the_next_identifier_is_above_all_that_were_given(self, store: Store) -> None:
+        """To know it takes none, so that it can be known on a full disk."""
+        for _ in range(3):
+            given = store.new_identifier()
+            following = store.read(lambda r: r.next_identifier())
+            assert given < following
+        store.raise_identifiers(10_000)
+        assert 10_000 < store.read(lambda r: r.next_identifier())
+
+    def test_what_frees_space_is_written_like_anything_else(self, store: Store) -> None:
+        """It differs only on a full disk."""
+        store.write(lambda t: t.add_tombstones([3]), frees=True)
+
+        assert [3] == list(store.read(lambda r: r.tombstones(0, 10)))
 
     def test_one_of_many_wins(self, store: Store) -> None:
         """Writing operations run one after the other: looking first and inserting then is safe."""

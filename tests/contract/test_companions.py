@@ -50,9 +50,11 @@ class CompanionsContract:
         whole = Companion(3, above=True, below=True)
 
         assert [True, True] == [companions.mend(whole), companions.mend(whole)]
+        assert companions.whole(whole)
         assert not companions.mend(Companion(4, above=False, below=True))
         companions.remove(3)
         assert not companions.mend(whole)
+        assert not companions.whole(whole)
 
 
 class TestMemoryCompanions(CompanionsContract):
@@ -183,7 +185,10 @@ def test_links_are_mended(root: Path, damage: str) -> None:
     if damage == "wrong":
         (root / "l/7b").symlink_to("elsewhere")
 
-    assert companions.mend(Companion(7, above=False, below=True))
+    companion = Companion(7, above=False, below=True)
+    assert not companions.whole(companion)
+    assert companions.mend(companion)
+    assert companions.whole(companion)
     assert ["7b"] == [path.name for path in (root / "l").iterdir()]
     assert "../companions/7/below" == str((root / "l/7b").readlink())
 

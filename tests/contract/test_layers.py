@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from cvmfs_snapshotter.adapters.circuits import Breakers, GuardedSources, Trier
 from cvmfs_snapshotter.adapters.clock import SystemClock
 from cvmfs_snapshotter.adapters.layers.prober import WORKER_MODULE
 from cvmfs_snapshotter.adapters.layers.settings import SourceSettings
 from cvmfs_snapshotter.adapters.layers.sources import Sources
-from cvmfs_snapshotter.adapters.memory import MemorySources
+from cvmfs_snapshotter.adapters.memory import MemoryClock, MemoryEvents, MemorySources
 from cvmfs_snapshotter.adapters.probes import ProbePool, worker_command
 from cvmfs_snapshotter.domain.layer import Digest, Layer, Reason
+from tests.contract.circuit_contract import CircuitContract
 from tests.contract.layers_contract import ONE, TWO, WITH_WHITEOUT, LayersContract
 
 
@@ -32,6 +34,15 @@ class MemoryWorld:
     def unmount(self, source: str) -> None:
         """See ``World.unmount``."""
         self.sources.faults[source] = Reason.NOT_MOUNTED
+
+    def mount(self, source: str) -> None:
+        """See ``World.mount``."""
+        del self.sources.faults[source]
+
+    @property
+    def trials(self) -> MemorySources:
+        """See ``World.trials``."""
+        return self.sources
 
     def path(self, source: str, digest: Digest) -> str:
         """See ``World.path``."""
@@ -83,6 +94,15 @@ class DiskWorld:
         """See ``World.unmount``."""
         (self._base / source).rename(self._base / f"{source}.away")
 
+    def mount(self, source: str) -> None:
+        """See ``World.mount``."""
+        (self._base / f"{source}.away").rename(self._base / source)
+
+    @property
+    def trials(self) -> Sources:
+        """See ``World.trials``."""
+        return self.sources
+
     def path(self, source: str, digest: Digest) -> str:
         """See ``World.path``."""
         return f"/host/{source}/.layers/{digest.hex[:2]}/{digest.hex}/layerfs"
@@ -90,6 +110,50 @@ class DiskWorld:
     def without_sources(self) -> Sources:
         """See ``World.without_sources``."""
         return self._make()
+
+
+class GuardedWorld:
+    """Another world, with circuits in front of its sources."""
+
+    def __init__(self, inner: MemoryWorld | DiskWorld) -> None:
+        self.inner = inner
+        self.clock = MemoryClock()
+        self.events = MemoryEvents()
+        self.breakers = Breakers([ONE, TWO], self.clock, self.events, lambda: 0.0)
+        limits = {ONE: 5.0, TWO: 5.0}
+        self.sources = GuardedSources(inner.sources, self.breakers, limits, SystemClock())
+        trials = {ONE: inner.trials, TWO: inner.trials}
+        self._trier = Trier(self.breakers, trials, limits, SystemClock())
+
+    def publish(self, source: str, digest: Digest, diff_id: Digest | None = None) -> Layer:
+        """See ``World.publish``."""
+        return self.inner.publish(source, digest, diff_id)
+
+    def unmount(self, source: str) -> None:
+        """See ``World.unmount``."""
+        self.inner.unmount(source)
+
+    def mount(self, source: str) -> None:
+        """See ``World.mount``."""
+        self.inner.mount(source)
+
+    def path(self, source: str, digest: Digest) -> str:
+        """See ``World.path``."""
+        return self.inner.path(source, digest)
+
+    @property
+    def trials(self) -> MemorySources | Sources:
+        """See ``World.trials``."""
+        return self.inner.trials
+
+    def without_sources(self) -> GuardedSources:
+        """See ``World.without_sources``."""
+        return GuardedSources(self.inner.without_sources(), self.breakers, {}, SystemClock())
+
+    def try_when_due(self, source: str) -> None:
+        """See ``CircuitWorld.try_when_due``."""
+        self.clock.advance(self.breakers.standing(source).next_try or 0.0)
+        assert self._trier.run(source)
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +176,17 @@ class TestSources(LayersContract):
     def world(self, pool: ProbePool, tmp_path: Path) -> DiskWorld:
         """Give two empty, healthy sources."""
         return DiskWorld(tmp_path, pool)
+
+
+class TestGuardedMemorySources(LayersContract, CircuitContract):
+    @pytest.fixture
+    def world(self) -> GuardedWorld:
+        """Give two empty, healthy sources."""
+        return GuardedWorld(MemoryWorld())
+
+
+class TestGuardedSources(LayersContract, CircuitContract):
+    @pytest.fixture
+    def world(self, pool: ProbePool, tmp_path: Path) -> GuardedWorld:
+        """Give two empty, healthy sources."""
+        return GuardedWorld(DiskWorld(tmp_path, pool))

@@ -62,6 +62,20 @@ def test_go_syntax_only(capfd: pytest.CaptureFixture[str], expression: str) -> N
     assert ("", "") == capfd.readouterr()
 
 
+@pytest.mark.parametrize("expression", ["(a?){1000}", "((a?){30}){34}", "a" * 2001])
+def test_large_programs(expression: str) -> None:
+    """A short expression with a large program counts as malformed: matching would be slow."""
+    assert Re2Patterns().compile(expression) is None
+
+
+@pytest.mark.parametrize(
+    "expression", [r"^k8s\.io/[0-9]+/sha256:[0-9a-f]{64}$", "(a?){400}", r"\pL+ (foo|bar|baz){9}"]
+)
+def test_ordinary_programs(expression: str) -> None:
+    """What somebody would write is compiled."""
+    assert Re2Patterns().compile(expression) is not None
+
+
 def test_memory() -> None:
     """An expression that would take a lot of memory counts as malformed."""
     assert Re2Patterns().compile(r"((\pL{100}){100}){10}") is None

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from .bench import Bench, in_memory, on_disk, through_socket
+from .cleanup_contract import CleanupContract
 from .snapshotter_contract import SnapshotterContract
 
 
-class TestInMemory(SnapshotterContract):
+class TestInMemory(SnapshotterContract, CleanupContract):
     @pytest.fixture
     def bench(self) -> Iterator[Bench]:
         """Give one that needs neither root nor a disk."""
@@ -17,7 +18,7 @@ class TestInMemory(SnapshotterContract):
             yield bench
 
 
-class TestInMemoryThroughGrpc(SnapshotterContract):
+class TestInMemoryThroughGrpc(SnapshotterContract, CleanupContract):
     @pytest.fixture
     def bench(self) -> Iterator[Bench]:
         """Give one that needs neither root nor a disk, behind a socket."""
@@ -25,7 +26,7 @@ class TestInMemoryThroughGrpc(SnapshotterContract):
             yield remote
 
 
-class TestOnDisk(SnapshotterContract):
+class TestOnDisk(SnapshotterContract, CleanupContract):
     @pytest.fixture
     def bench(self, new_database: Callable[[Path], Path]) -> Iterator[Bench]:
         """Give one on SQLite and real directories."""
@@ -33,7 +34,7 @@ class TestOnDisk(SnapshotterContract):
             yield bench
 
 
-class TestOnDiskThroughGrpc(SnapshotterContract):
+class TestOnDiskThroughGrpc(SnapshotterContract, CleanupContract):
     @pytest.fixture
     def bench(self, new_database: Callable[[Path], Path]) -> Iterator[Bench]:
         """Give one on SQLite and real directories, behind a socket."""

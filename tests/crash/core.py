@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -138,12 +139,13 @@ def started(place: Place) -> Iterator[Core]:
             mock.patch.object(composition, "ProbePool", return_value=DirectProber())
         )
         os.makedirs(place.root, mode=0o700, exist_ok=True)  # noqa: PTH103 - as the daemon does
-        store = daemon._open_store(str(place.root))
-        held.callback(store.close)
-        DiskDirectories(str(place.root)).prepare()
         errors: list[str] = []
-        parts = compose(str(place.root), (place.source,), store, _logger(errors))
-        daemon._tidy(parts, Config((place.source,)))
+        logger, config = _logger(errors), Config((place.source,))
+        log: Any = SimpleNamespace(logger=logger)
+        store = held.enter_context(daemon._open_store(str(place.root), log))
+        DiskDirectories(str(place.root)).prepare()
+        parts = compose(str(place.root), config, store, logger)
+        daemon._tidy(parts, config)
         yield Core(parts.context, parts.snapshotter, errors)
 
 
@@ -152,7 +154,7 @@ def looked_at(place: Place) -> Iterator[Core]:
     """Read what a daemon that serves has; nothing is done to it."""
     store = open_store(place.database)
     try:
-        parts = compose(str(place.root), (place.source,), store, _logger([]))
+        parts = compose(str(place.root), Config((place.source,)), store, _logger([]))
         yield Core(parts.context, parts.snapshotter, [])
     finally:
         store.close()

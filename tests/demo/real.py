@@ -10,6 +10,7 @@ import grpc
 
 from tests.demo import table
 from tests.harness import parts, samples
+from tests.harness.configuration import Proxy
 from tests.harness.containerd import Containerd
 from tests.harness.daemon import Daemon
 from tests.harness.registry import Registry
@@ -41,7 +42,7 @@ def show(workspace: Workspace, layers: Path, image: str, command: str | None) ->
             workspace.cgroup.below("containerd"),
             registry=registry.host,
             sandbox=registry.reference(samples.sandbox()),
-            proxy=daemon.socket,
+            proxy=Proxy(daemon.socket, daemon.root),
         )
         stack.callback(containerd.stop)
         containerd.start()

@@ -158,6 +158,46 @@ def test_a_malformed_filter_is_an_error_that_shows_where(text: str) -> None:
         parse([text], StandardPatterns())
 
 
+def _selectors(count: int) -> str:
+    return ",".join(["a"] * count)
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        (["a" * 65_536], "65537 bytes together; at most 65536"),
+        (["a" * 40_000, "b" * 30_000], "70002 bytes"),
+        (["a==" + "ü" * 33_000], "66004 bytes"),
+        ([""] * 65_537, "65537 bytes"),
+        ([_selectors(1001)], "more than 1000 selectors"),
+        ([_selectors(600), _selectors(401)], "more than 1000 selectors"),
+        (["a~=b"] * 21, "more than 20 patterns"),
+        (["a~=" + "b" * 1001], "longer than 1000 bytes"),
+        (["a~=" + "ü" * 501], "longer than 1000 bytes"),
+    ],
+    ids=range(9),
+)
+def test_what_filters_may_ask_for_is_bounded(texts: list[str], words: str) -> None:
+    """A List takes neither memory nor time without end, whatever its filters are."""
+    with pytest.raises(InvalidArgumentError, match=words):
+        parse(texts, StandardPatterns())
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["a" * 65_535],
+        [""] * 65_536,
+        [_selectors(500)] * 2,
+        ["a~=" + "b" * 1000] * 20,
+    ],
+    ids=range(4),
+)
+def test_the_bounds_of_filters_are_inclusive(texts: list[str]) -> None:
+    """What lies just inside the bounds is read."""
+    assert parse(texts, StandardPatterns()).alternatives or "" in texts
+
+
 def test_the_filter_that_containerd_sends_pins_parent_and_target() -> None:
     """The List after each remote layer can be answered from an index."""
     text = f'labels."containerd.io/snapshot.ref"=={TARGET},parent=="k8s.io/2/x y"'

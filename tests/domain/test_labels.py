@@ -116,6 +116,16 @@ def test_a_mapping_that_cannot_be_meant_is_refused(mapping: str) -> None:
         labels.mapped_root(given)
 
 
+def test_mappings_of_a_pull_count_where_they_can_be_meant() -> None:
+    """A client that remaps a whole image says so in its pull; an author's nonsense is ignored."""
+    target = {labels.TARGET: "x"}
+    good = {labels.UID_MAPPING: "0:70000:1000", labels.GID_MAPPING: "0:80000:1"}
+
+    assert (70000, 80000) == labels.mapped_root(target | good)
+    assert labels.mapped_root(target | good | {labels.GID_MAPPING: "0:-1:1"}) is None
+    assert labels.mapped_root(target | {labels.UID_MAPPING: "0:70000:1000"}) is None
+
+
 @pytest.mark.parametrize("label", [labels.UID_MAPPING, labels.GID_MAPPING])
 def test_one_mapping_needs_the_other(label: str) -> None:
     """User and group mappings come together."""
@@ -134,3 +144,14 @@ def test_all_labels_together_have_a_limit() -> None:
     change = labels.change_of([f"labels.{key}" for key in other], other)
     with pytest.raises(InvalidArgumentError, match="together"):
         change.apply(half, keep={})
+
+
+def test_labels_are_counted() -> None:
+    """A snapshot has so many labels at most, whether they come at once or one by one."""
+    most = {str(number): "v" for number in range(labels.MAX_LABELS)}
+    assert most == labels.checked(most)
+    with pytest.raises(InvalidArgumentError, match="10001 labels"):
+        labels.checked(most | {"k": "v"})
+    change = labels.change_of(["labels.k"], {"k": "v"})
+    with pytest.raises(InvalidArgumentError, match="10001 labels"):
+        change.apply(most, keep={})

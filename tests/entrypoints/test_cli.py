@@ -136,7 +136,16 @@ def test_a_bad_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert all(line.startswith(f"cvmfs-snapshotter: {config}: repos") for line in lines)
 
 
-@pytest.mark.parametrize("flags", [["--version"], ["--help"], ["run", "--help"]])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--version"],
+        ["--help"],
+        ["run", "--help"],
+        ["status", "--help"],
+        ["release", "--help"],
+    ],
+)
 def test_short_commands_import_little(flags: list[str]) -> None:
     """Version and help come at once: neither gRPC nor SQLAlchemy nor structlog is imported."""
     program = (

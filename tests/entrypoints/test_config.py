@@ -47,6 +47,15 @@ def test_empty_file(tmp_path: Path) -> None:
     assert (UNPACKED,) == _load(tmp_path, "")
 
 
+@pytest.mark.parametrize(("text", "expected"), [("", False), ("true", True), ("false", False)])
+def test_staged(tmp_path: Path, text: str, *, expected: bool) -> None:
+    """Staged layers are off unless they are asked for, beside either form of sources."""
+    file = tmp_path / "config.toml"
+    for sources in ("", _source("")):
+        file.write_text(f"staged = {text}\n{sources}" if text else sources)
+        assert expected == load_config(str(file)).staged
+
+
 def test_legacy_keys(tmp_path: Path) -> None:
     """The two keys of the Go program stand for one source named like the repository."""
     (found,) = _load(
@@ -123,9 +132,10 @@ def test_legacy_beside_sources(tmp_path: Path, key: str) -> None:
     [
         ("repositry = 1", "repositry: unknown key; did you mean 'repository'?"),
         ("absolute_mountpoint = 1", "did you mean 'absolute-mountpoint'?"),
-        ("zzz = 1", "zzz: unknown key; known are source, repository, absolute-mountpoint"),
+        ("zzz = 1", "zzz: unknown key; known are source, repository, absolute-mountpoint, staged"),
         ('"a b\\u0007" = 1', "'a b\\x07': unknown key"),
         ("repository = 5", "repository: expected a fully qualified repository name"),
+        ("staged = 1", "staged: expected true or false, not 1"),
         ("source = 5", "source: expected [[source]] tables, not 5"),
         ("source = []", "source: expected at least one [[source]], not an array"),
         ("source = [1]", "source: expected [[source]] tables, not an array"),
@@ -279,3 +289,13 @@ def test_no_file_there(tmp_path: Path, name: str, cause: str) -> None:
     """A file that was named and cannot be read is an error, not the defaults."""
     with pytest.raises(ConfigError, match=cause):
         load_config(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(("line", "expected"), [("", True), ("true", True), ("false", False)])
+def test_keep_mounted(tmp_path: Path, line: str, expected: bool) -> None:
+    """A source is kept mounted unless the file says otherwise."""
+    file = tmp_path / "config.toml"
+    more = f"keep_mounted = {line}\n" if line else ""
+    file.write_text(f'[[source]]\nname = "a"\nkind = "directory"\npath = "/a"\n{more}')
+
+    assert expected is load_config(str(file)).sources[0].keep_mounted

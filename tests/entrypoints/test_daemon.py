@@ -208,7 +208,7 @@ def place() -> Iterator[Place]:
     """Give a place; whatever was started there is killed after the test."""
     base = Path(tempfile.mkdtemp(prefix="cvd-", dir="/tmp"))  # short, as a socket's path must be
     made = Place(base, Repository.make(base / "source"))
-    made.configure("lookup_deadline = 1\n")
+    made.configure("lookup_deadline = 1\nkeep_mounted = false\n")
     yield made
     for running in made.started:
         running.clear()
@@ -379,7 +379,7 @@ def test_one_daemon_for_a_root(place: Place) -> None:
         f"the state directory {place.root} is in use by another daemon "
         f"(process {daemon.process.pid}): {place.root}/lock\n"
     ) == message
-    assert not second.exists()
+    assert not second.parent.exists()
     assert "a" == daemon.client.stat("a").name
 
 
@@ -395,6 +395,7 @@ def test_one_daemon_for_a_socket(place: Place) -> None:
         f"(process {daemon.process.pid}): {place.socket}.lock\n"
     ) == message
     assert before == place.socket.stat().st_ino
+    assert not (place.base / "second").exists()
     with closing(WireSnapshotter(place.socket)) as another:
         assert "a" == another.stat("a").name
 
@@ -441,6 +442,8 @@ def test_no_socket(place: Place, make: Callable[[Path], object]) -> None:
     before = place.socket.lstat()
 
     assert f"{place.socket} is not a socket; it is left alone" in place.refused()
+    assert not place.root.exists()
+    assert [place.socket] == list(place.socket.parent.iterdir())
     after = place.socket.lstat()
     assert (before.st_ino, before.st_mode, before.st_size) == (
         after.st_ino,
@@ -455,7 +458,8 @@ def test_writable_root(place: Place, mode: int) -> None:
     place.root.mkdir()
     place.root.chmod(mode)
 
-    assert f"everybody can write to the state directory {place.root}" in place.refused()
+    message = place.refused()
+    assert f"the state directory {place.root} cannot be relied on: everybody can" in message
     assert (mode, []) == (_mode(place.root), list(place.root.iterdir()))
 
 
@@ -465,7 +469,8 @@ def test_writable_socket_directory(place: Place) -> None:
     place.socket.parent.chmod(0o1777)
 
     message = place.refused()
-    assert f"everybody can write to the directory of the socket {place.socket.parent}" in message
+    assert f"the directory of the socket {place.socket.parent} cannot be relied on" in message
+    assert "everybody can write to it (mode 1777)" in message
     assert [] == list(place.socket.parent.iterdir())
 
 
@@ -609,7 +614,7 @@ def test_damaged_database(place: Place, damage: Callable[[Path], None]) -> None:
 
     message = place.refused()
     assert f"{place.database} cannot be read as a database of this program" in message
-    assert "It was left as it is: restore one of the backups" in message
+    assert "It was left as it is. There is no backup of it" in message
     assert before == _tree(place.root)
 
 
@@ -698,7 +703,7 @@ def test_calls_in_flight_finish(place: Place, number: signal.Signals) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_second_signal(place: Place, number: signal.Signals) -> None:
     """A second signal ends the daemon at once; what was not answered has not happened."""
-    place.configure("lookup_deadline = 8\n")
+    place.configure("lookup_deadline = 8\nkeep_mounted = false\n")
     place.repository.publish(HELLO)
     daemon = place.start()
     worker = daemon.worker()

@@ -1,3 +1,4 @@
+import fcntl
 import os
 import subprocess
 import sys
@@ -56,6 +57,59 @@ def test_started_programs_do_not_inherit_it(tmp_path: Path) -> None:
         lock.release()
         take_lock(str(tmp_path / "lock"), "it").release()
         process.communicate(b"\n")
+
+
+def test_an_abandoned_lock_leaves_nothing(tmp_path: Path) -> None:
+    """File and directories that were made for it are gone; what else is there stays."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    made = (str(tmp_path / "a"), str(tmp_path / "a" / "b"))
+    take_lock(str(tmp_path / "a" / "b" / "lock"), "it", made).abandon()
+    assert [] == list(tmp_path.iterdir())
+
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "precious").touch()
+    take_lock(str(tmp_path / "a" / "b" / "lock"), "it", made).abandon()
+    assert ["precious"] == [path.name for path in (tmp_path / "a").iterdir()]
+
+
+def test_abandoning_leaves_a_file_that_was_there(tmp_path: Path) -> None:
+    """Only what was made for the lock goes."""
+    (tmp_path / "lock").touch()
+    take_lock(str(tmp_path / "lock"), "it").abandon()
+
+    assert ["lock"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_a_lock_whose_file_is_taken_away_is_taken_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Locking a file that a refused daemon has just removed would let in a second daemon."""
+    path = tmp_path / "lock"
+    real = fcntl.flock
+
+    def removed_meanwhile(descriptor: int, operation: int) -> None:
+        real(descriptor, operation)
+        monkeypatch.setattr(fcntl, "flock", real)
+        path.unlink()
+
+    monkeypatch.setattr(fcntl, "flock", removed_meanwhile)
+    lock = take_lock(str(path), "it")
+
+    assert path.exists()
+    with pytest.raises(StartError, match="in use"):
+        take_lock(str(path), "it")
+    lock.release()
+
+
+def test_a_refused_lock_leaves_no_directories(tmp_path: Path) -> None:
+    """What was made before the lock was found taken is gone again."""
+    lock = take_lock(str(tmp_path / "lock"), "it")
+    (tmp_path / "made").mkdir()
+    with pytest.raises(StartError, match="in use"):
+        take_lock(str(tmp_path / "lock"), "it", (str(tmp_path / "made"),))
+
+    assert ["lock"] == [path.name for path in tmp_path.iterdir()]
+    lock.release()
 
 
 @pytest.mark.parametrize("name", ["none/lock", "directory", "link"])

@@ -99,6 +99,7 @@ def test_the_state_of_the_go_program(tmp_path: Path) -> None:
 
     assert "import" in str(raised.value)
     assert "--fresh" in str(raised.value)
+    assert ["snapshotter"] == [path.name for path in (tmp_path / "root").iterdir()]
     claim_root(str(tmp_path / "root"), fresh=True).release()
     assert "bolt" == database.read_text()
 

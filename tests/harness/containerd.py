@@ -9,75 +9,17 @@ from typing import Self
 import attrs
 import grpc
 
-from tests.harness import mounts
+from tests.harness import cni, mounts
 from tests.harness.cgroups import Cgroup
+from tests.harness.configuration import SNAPSHOTTER, Private, Proxy, without_daemon
 from tests.harness.cri import Cri
 from tests.harness.ctr import Ctr
 from tests.harness.parts import Parts
 from tests.harness.processes import Program
 from tests.harness.workspace import sweep
 
-SNAPSHOTTER = "cvmfs-snapshotter"
-"""The name under which containerd knows our daemon; nerdctl knows it by this name only."""
-
-CONFIG = """\
-version = 2
-root = "{root}"
-state = "{state}"
-imports = []
-# What this test does not need, and what would write outside of our directories (opt).
-disabled_plugins = [
-  "io.containerd.internal.v1.opt",
-  "io.containerd.internal.v1.restart",
-  "io.containerd.internal.v1.tracing",
-  "io.containerd.tracing.processor.v1.otlp",
-  "io.containerd.monitor.v1.cgroups",
-  "io.containerd.snapshotter.v1.aufs",
-  "io.containerd.snapshotter.v1.btrfs",
-  "io.containerd.snapshotter.v1.devmapper",
-  "io.containerd.snapshotter.v1.native",
-  "io.containerd.snapshotter.v1.zfs",
-]
-
-[grpc]
-  address = "{socket}"
-[ttrpc]
-  address = "{socket}.ttrpc"
-{proxy}
-[plugins."io.containerd.gc.v1.scheduler"]
-  startup_delay = "100ms"
-
-[plugins."io.containerd.grpc.v1.cri"]
-  disable_apparmor = true
-  disable_tcp_service = true
-  # Without CAP_SYS_RESOURCE a process may not lower its score, which pods of the CRI want.
-  restrict_oom_score_adj = true
-  sandbox_image = "{sandbox}"
-  [plugins."io.containerd.grpc.v1.cri".cni]
-    # Not there: all pods of tests use the network of the machine.
-    bin_dir = "{directory}/cni/bin"
-    conf_dir = "{directory}/cni/conf"
-  [plugins."io.containerd.grpc.v1.cri".containerd]
-    snapshotter = "{snapshotter}"
-    disable_snapshot_annotations = false
-    default_runtime_name = "runc"
-    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
-      runtime_type = "io.containerd.runc.v2"
-      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
-        BinaryName = "{runc}"
-        Root = "{state}/runc"
-  [plugins."io.containerd.grpc.v1.cri".registry]
-    config_path = "{hosts}"
-"""
-
 NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 """Variables that a containerd needs on some machines to reach real registries."""
-
-PROXY = """\
-[proxy_plugins.{name}]
-  type = "snapshot"
-  address = "{address}"
-"""
 
 HOSTS = """\
 server = "http://{host}"
@@ -113,7 +55,9 @@ class Containerd:
         *,
         registry: str,
         sandbox: str,
-        proxy: Path | None = None,
+        proxy: Proxy | None = None,
+        snippet: str | None = None,
+        stats: int = 10,
     ) -> Self:
         """Write the configuration.
 
@@ -122,31 +66,26 @@ class Containerd:
             cgroup: For its pods alone.
             registry: Host and port of a registry that speaks plain HTTP.
             sandbox: Reference of the image for sandboxes.
-            proxy: Socket of our daemon; without it, containerd's own overlayfs is used.
+            proxy: How it is to use our daemon; without it, its own overlayfs is used.
+            snippet: What makes it use the daemon, instead of what follows from `proxy`: TOML that
+                begins with `version`.
+            stats: Seconds between two looks of the CRI at the usage of snapshots.
         """
         directory.mkdir(parents=True)
-        socket = directory / "containerd.sock"
-        snapshotter = SNAPSHOTTER if proxy else "overlayfs"
+        snapshotter = SNAPSHOTTER if proxy or snippet else "overlayfs"
+        cni.install(directory / "cni")
         hosts = directory / "certs.d" / registry
         hosts.mkdir(parents=True)
         (hosts / "hosts.toml").write_text(HOSTS.format(host=registry))
+        version = parts.version
+        private = Private(version, directory, parts.runc, hosts.parent, sandbox, stats)
         # 1.6 before 1.6.32 looks for the image file system here, whatever the plugin's root is.
-        root = directory / "root"
-        (root / f"io.containerd.snapshotter.v1.{snapshotter}").mkdir(parents=True)
+        (private.root / f"io.containerd.snapshotter.v1.{snapshotter}").mkdir(parents=True)
         config = directory / "config.toml"
-        config.write_text(
-            CONFIG.format(
-                root=root,
-                state=directory / "state",
-                directory=directory,
-                hosts=hosts.parent,
-                runc=parts.runc,
-                sandbox=sandbox,
-                socket=socket,
-                snapshotter=snapshotter,
-                proxy=PROXY.format(name=SNAPSHOTTER, address=proxy) if proxy else "",
-            )
-        )
+        if snippet is None:
+            snippet = proxy.snippet(version, stats) if proxy else without_daemon(version)
+        config.write_text(private.around(snippet))
+        socket = private.socket
         cri = Cri.connect(socket, logs=directory / "logs", cgroup_parent=cgroup.path)
         # containerd finds its shim, and the shim finds mount helpers, by PATH.
         environment = {"PATH": f"{parts.containerd}:{parts.runc.parent}:/usr/sbin:/usr/bin"}
@@ -159,9 +98,19 @@ class Containerd:
         return cls(directory, snapshotter, cri, cgroup, parts, program)
 
     @property
+    def version(self) -> str:
+        """Its version, as `script/parts` names it: "1.6"."""
+        return self._parts.version
+
+    @property
     def socket(self) -> Path:
         """Where it answers."""
         return self.directory / "containerd.sock"
+
+    @property
+    def hosts(self) -> Path:
+        """Directory that tells clients how to speak with the registry."""
+        return self.directory / "certs.d"
 
     @property
     def log(self) -> Path:
@@ -176,7 +125,15 @@ class Containerd:
 
     def ctr(self, namespace: str = "k8s.io") -> Ctr:
         """Give a runner of `ctr` for one of containerd's namespaces."""
-        return Ctr(self._parts.containerd / "ctr", self.socket, namespace, self.log.parent)
+        return Ctr(
+            self._parts.containerd / "ctr",
+            self.socket,
+            namespace,
+            self.directory,
+            self.hosts,
+            self._parts.runc,
+            self.cgroup,
+        )
 
     def start(self) -> Self:
         """Start it and wait until the CRI answers.

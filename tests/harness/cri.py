@@ -104,14 +104,40 @@ class Cri:
         request = cri.RemoveImageRequest(image=cri.ImageSpec(image=reference))
         self._images.RemoveImage(request, timeout=TIMEOUT)
 
+    # Usage.
+
+    def image_usage(self) -> cri.FilesystemUsage:
+        """Tell what all snapshots use together, as the last sweep found it."""
+        answer = self._images.ImageFsInfo(cri.ImageFsInfoRequest(), timeout=TIMEOUT)
+        (found,) = answer.image_filesystems
+        return found
+
+    def container_usage(self, container: Container) -> cri.FilesystemUsage:
+        """Tell what the snapshot of a running container uses, as the last sweep found it."""
+        request = cri.ListContainerStatsRequest()
+        answer = self._runtime.ListContainerStats(request, timeout=TIMEOUT)
+        return next(
+            each.writable_layer for each in answer.stats if each.attributes.id == container.id
+        )
+
     # Pods.
 
-    def run_pod(self) -> Pod:
-        """Start a pod in the machine's network, without containers but that of its sandbox."""
+    def run_pod(self, users_from: int | None = None) -> Pod:
+        """Start a pod in the machine's network, without containers but that of its sandbox.
+
+        Args:
+            users_from: Give the pod a user namespace whose root is this user and group of the
+                machine. It has a network of its own then, for its user namespace has to own it.
+        """
         name = f"pod-{next(_numbers)}"
         logs = self.logs / name
         logs.mkdir(parents=True)
         namespaces = cri.NamespaceOption(network=cri.NODE, pid=cri.CONTAINER, ipc=cri.POD)
+        if users_from is not None:
+            namespaces.network = cri.POD
+            ids = cri.IDMapping(host_id=users_from, container_id=0, length=65536)
+            users = cri.UserNamespace(mode=cri.POD, uids=[ids], gids=[ids])
+            namespaces.userns_options.CopyFrom(users)
         config = cri.PodSandboxConfig(
             metadata=cri.PodSandboxMetadata(name=name, uid=name, namespace="tests"),
             log_directory=str(logs),
@@ -204,9 +230,11 @@ class Cri:
         remove = cri.RemoveContainerRequest(container_id=container.id)
         self._runtime.RemoveContainer(remove, timeout=TIMEOUT)
 
-    def run(self, image: str, *command: str, user: int | None = None) -> Result:
+    def run(
+        self, image: str, *command: str, user: int | None = None, users_from: int | None = None
+    ) -> Result:
         """Run a command in a container and a pod of its own, and remove both."""
-        pod = self.run_pod()
+        pod = self.run_pod(users_from)
         try:
             container = self.create(pod, image, *command, user=user)
             self.start(container)

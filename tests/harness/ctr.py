@@ -2,9 +2,12 @@
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
+
+from tests.harness.cgroups import Cgroup
 
 
 class CtrError(AssertionError):
@@ -18,12 +21,18 @@ class Ctr:
     Attributes:
         namespace: "k8s.io" has what the CRI does.
         directory: Where it works.
+        hosts: Directory that tells how to speak with the registry.
+        runc: The program that makes containers.
+        cgroup: Above those of its containers.
     """
 
     program: Path
     socket: Path
     namespace: str
     directory: Path
+    hosts: Path
+    runc: Path
+    cgroup: Cgroup
 
     def run(self, *arguments: str | os.PathLike[str]) -> str:
         """Run a command and return what it prints.
@@ -43,6 +52,40 @@ class Ctr:
         if result.returncode != 0:
             raise CtrError(f"ctr {' '.join(map(str, arguments))}: {result.stderr.strip()}")
         return result.stdout
+
+    def pull(self, reference: str, snapshotter: str, *more: str) -> None:
+        """Pull an image and unpack it into a snapshotter.
+
+        Args:
+            more: Further arguments of `ctr images pull`.
+
+        Raises:
+            CtrError: It could not be pulled.
+        """
+        # Other versions than 2.x do not tell the transfer service, but speak with the registry
+        # themselves, so both take the directory from us.
+        names = ("--snapshotter", snapshotter, "--hosts-dir", str(self.hosts))
+        self.run("images", "pull", *names, *more, reference)
+
+    def run_container(
+        self, reference: str, snapshotter: str, name: str, *command: str, more: Sequence[str] = ()
+    ) -> str:
+        """Run a command in a container and return its output.
+
+        Args:
+            reference: Of an image that has been pulled.
+            name: Of the container; it is removed afterwards.
+            more: Further arguments of `ctr run`.
+
+        Raises:
+            CtrError: It could not be run, or ended with an error.
+        """
+        options = (
+            *("--rm", "--snapshotter", snapshotter, "--cgroup", self.cgroup.below(name).path),
+            *("--runc-binary", str(self.runc), "--runc-root", str(self.directory / "runc")),
+            *("--fifo-dir", str(self.directory / "fifo")),
+        )
+        return self.run("run", *options, *more, reference, name, *command)
 
     def snapshots(self, snapshotter: str) -> dict[str, tuple[str, str]]:
         """Tell parent and kind ("Committed", "Active", "View") of each snapshot by its key."""

@@ -142,12 +142,16 @@ class Daemon:
             if line.get("msg") == "layer decision"
         ]
 
-    def snapshots(self) -> set[str]:
-        """Tell the names of all snapshots, as containerd's garbage collection asks for them."""
+    def infos(self) -> list[snapshots_pb2.Info]:
+        """Tell all snapshots, as containerd's garbage collection asks for them."""
         request = snapshots_pb2.ListSnapshotsRequest()
         with grpc.insecure_channel(f"unix://{self.socket}") as channel:
             answers = snapshots_pb2_grpc.SnapshotsStub(channel).List(request, timeout=30.0)
-            return {info.name for answer in answers for info in answer.info}
+            return [info for answer in answers for info in answer.info]
+
+    def snapshots(self) -> set[str]:
+        """Tell the names of all snapshots."""
+        return {info.name for info in self.infos()}
 
     def snapshot_directories(self) -> list[str]:
         """Tell the names in `snapshots/`."""

@@ -1,5 +1,6 @@
 """What a run left on the machine: it must be nothing."""
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Self
@@ -12,6 +13,10 @@ from tests.harness.processes import processes
 
 SHIM_SOCKETS = Path("/run/containerd/s")
 """Where every shim of containerd 1.x has its socket, whatever containerd's own directories are."""
+
+RUNC = Path("/run/containerd/runc")
+"""Where runc keeps the state of containers of `ctr` that have a user namespace: the shim forgets
+`--runc-root` when it is told to whom their input and output belong."""
 
 OPT = Path("/opt/containerd")
 """What a plugin of containerd makes unless it is disabled."""
@@ -48,8 +53,21 @@ def find(base: Path, cgroup: Cgroup, before: Machine) -> list[str]:
         *([f"directory: {base}"] if base.exists() else []),
         *(f"cgroup: {directory}" for directory in cgroup.directories()),
         *(f"file: {path}" for path in new if path.is_socket() and str(path) not in listening),
-        *(f"path: {path}" for path in new if not path.is_socket() and path != SHIM_SOCKETS),
+        *(f"path: {path}" for path in new if not path.is_socket() and not _is_shared(path)),
     ]
+
+
+def remove_empty() -> None:
+    """Take away the directories that all runs use, once nothing is in them any more."""
+    for path in (*RUNC.glob("*"), RUNC, SHIM_SOCKETS, SHIM_SOCKETS.parent):
+        # Another run may begin or end beside this one.
+        with contextlib.suppress(OSError):
+            path.rmdir()
+
+
+def _is_shared(path: Path) -> bool:
+    """Whether it is a directory that another run may have in use as well as this one."""
+    return path in {SHIM_SOCKETS, RUNC} or path.parent == RUNC
 
 
 def of_base(base: Path) -> list[tuple[int, list[str]]]:

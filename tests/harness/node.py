@@ -1,12 +1,13 @@
 """All that a pull needs on one machine: a tree with layers, our daemon, containerd."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import attrs
 
 from tests.harness import mounts, parts, samples
+from tests.harness.configuration import Proxy, Pull
 from tests.harness.containerd import Containerd
 from tests.harness.ctr import CtrError
 from tests.harness.daemon import Daemon, Decision
@@ -32,6 +33,11 @@ class Pulled:
     reference: str
     decisions: list[Decision | None]
     downloaded: list[int]
+
+    @property
+    def reasons(self) -> list[str]:
+        """For each layer why it is a hit or a miss, or "" where containerd did not ask."""
+        return [each.reason if each else "" for each in self.decisions]
 
     @property
     def outcomes(self) -> list[str]:
@@ -77,10 +83,25 @@ class Node:
 
     def pull(self, image: Image) -> Pulled:
         """Pull an image through the CRI and tell what was decided and downloaded."""
+        return self._watch(image, self.containerd.cri.pull)
+
+    def pull_with_ctr(self, image: Image, *more: str, namespace: str = "default") -> Pulled:
+        """Pull an image with `ctr images pull` and tell the same.
+
+        Args:
+            more: Further arguments of it.
+
+        Raises:
+            CtrError: The image could not be pulled.
+        """
+        ctr, snapshotter = self.containerd.ctr(namespace), self.containerd.snapshotter
+        return self._watch(image, lambda reference: ctr.pull(reference, snapshotter, *more))
+
+    def _watch(self, image: Image, pull: Callable[[str], object]) -> Pulled:
         self.registry.reset()
         before = len(self.daemon.decisions())
         reference = self.registry.reference(image)
-        self.containerd.cri.pull(reference)
+        pull(reference)
         sent = self.registry.downloaded()
         return Pulled(
             reference,
@@ -96,6 +117,12 @@ def node(
     registry: Registry,
     published: Iterable[Layer] = (),
     policy: str = "",
+    *,
+    version: str = "1.6",
+    pull: Pull = Pull.LOCAL,
+    annotations: bool = True,
+    stats: int = 10,
+    snippet: Callable[[Daemon], str] | None = None,
 ) -> Iterator[Node]:
     """Give a running node, and end it with the block.
 
@@ -104,6 +131,11 @@ def node(
         registry: A running one that has the image for sandboxes.
         published: Layers that are on the tree from the beginning.
         policy: Further lines (TOML) of the source in the daemon's configuration.
+        version: Of containerd, as `script/parts` names it: "1.6", "1.7" or "2.1".
+        pull: How the CRI pulls; by the transfer service from 2.1 on.
+        annotations: Whether containerd says which layer it wants.
+        stats: Seconds between two looks of the CRI at the usage of snapshots.
+        snippet: What makes containerd use the daemon, instead of what follows from the rest.
     """
     directory = workspace.base / name
     repository = Repository.make(directory / "publisher")
@@ -114,12 +146,14 @@ def node(
         stack.callback(daemon.stop)
         daemon.start()
         containerd = Containerd.make(
-            parts.find(),
+            parts.find(version),
             directory / "containerd",
             workspace.cgroup.below(name),
             registry=registry.host,
             sandbox=registry.reference(samples.sandbox()),
-            proxy=daemon.socket,
+            proxy=Proxy(daemon.socket, daemon.root, pull, annotations=annotations),
+            snippet=snippet(daemon) if snippet else None,
+            stats=stats,
         )
         stack.callback(containerd.stop)
         containerd.start()

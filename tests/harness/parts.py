@@ -1,4 +1,4 @@
-"""Where the unpacked programs are: containerd, runc, a registry, busybox."""
+"""Where the unpacked programs are: containerd, runc, a registry, busybox; and libfuse."""
 
 import os
 import subprocess
@@ -16,16 +16,25 @@ class Parts:
     """Paths of the programs that `script/parts` unpacks.
 
     Attributes:
+        version: Of containerd, as `script/parts` names it: "1.6", "1.7" or "2.1".
         containerd: Directory with `containerd`, its shim and `ctr`.
         runc: The program.
         registry: The program `docker-registry`.
         busybox: The program, linked statically, so that it is all that an image needs.
+        libfuse: The library.
     """
 
+    version: str
     containerd: Path
     runc: Path
     registry: Path
     busybox: Path
+    libfuse: Path
+
+    def missing(self) -> list[Path]:
+        """Tell which of the programs are not there."""
+        programs = (self.containerd / "containerd", self.runc, self.registry, self.busybox)
+        return [path for path in (*programs, self.libfuse) if not path.exists()]
 
 
 @cache
@@ -40,11 +49,11 @@ def find(containerd: str = "1.6") -> Parts:
         subprocess.CalledProcessError: `script/parts` failed.
     """
     parts = _locate(containerd)
-    if not all(path.exists() for path in attrs.astuple(parts)):
+    if parts.missing():
         subprocess.run([ROOT / "script" / "parts"], check=True)
-    for path in attrs.astuple(parts):
-        if not path.exists():
-            raise RuntimeError(f"{path} is missing; script/parts does not unpack it")
+        parts = _locate(containerd)  # only now is it known where the library is
+    for path in parts.missing():
+        raise RuntimeError(f"{path} is missing; script/parts does not unpack it")
     return parts
 
 
@@ -53,8 +62,15 @@ def _locate(containerd: str) -> Parts:
     cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     parts = Path(cache_home) / "cvmfs-snapshotter" / "parts"
     return Parts(
+        version=containerd,
         containerd=parts / f"containerd-{containerd}" / "usr/bin",
         runc=parts / "runc-1.1" / "usr/sbin/runc",
         registry=parts / "registry-2.8" / "usr/bin/docker-registry",
         busybox=parts / "busybox-1.35" / "bin/busybox",
+        libfuse=_library(parts / "libfuse-3.14" / "lib", "libfuse3.so.3"),
     )
+
+
+def _library(directory: Path, name: str) -> Path:
+    """Tell where a library is: below a directory that is named for the machine's architecture."""
+    return next(directory.glob(f"*/{name}"), directory / name)

@@ -151,6 +151,31 @@ def image_c() -> Image:
 
 
 @cache
+def relatives(count: int) -> tuple[Image, ...]:
+    """Make images that share their two lowest layers and have the same layer on top.
+
+    In between each has a layer of its own, so that the topmost one is in as many chains.
+    """
+    lowest = (
+        base("relatives"),
+        layer(directory("data"), file("data/common", "common\n")),
+    )
+    top = layer(directory("data"), file("data/top", "top\n"))
+    return tuple(
+        Image(
+            f"relative-{number}:latest",
+            (*lowest, layer(directory("data"), file("data/own", f"{number}\n")), top),
+        )
+        for number in range(count)
+    )
+
+
+SHOW_RELATIVE: Final = "cat /data/common /data/own /data/top"
+"""Shell command that prints a file of each layer of one of `relatives`, its number in the second
+line."""
+
+
+@cache
 def sandbox() -> Image:
     """Make the image of the container that holds a pod's namespaces: it sleeps."""
     return Image("sandbox:latest", (base("sandbox"),), command=("/bin/sleep", "1000000000"))

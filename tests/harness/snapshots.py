@@ -31,37 +31,49 @@ KEEP = {"containerd.io/gc.root": "2020-01-01T00:00:00Z"}
 class Snapshots:
     """One snapshotter of containerd in one namespace.
 
-    All calls raise `grpc.RpcError` when containerd refuses.
+    All calls raise `grpc.RpcError` when containerd refuses. What is made stays until it is
+    removed; with a lease, until the lease is.
     """
 
     snapshotter: str
     _stub: snapshots_pb2_grpc.SnapshotsStub
     _metadata: tuple[tuple[str, str], ...]
     _channel: grpc.Channel
+    _keep: dict[str, str]
 
     @classmethod
-    def connect(cls, socket: Path, namespace: str, snapshotter: str) -> Self:
-        """Make a client of the containerd at `socket`."""
+    def connect(cls, socket: Path, namespace: str, snapshotter: str, lease: str = "") -> Self:
+        """Make a client of the containerd at `socket`.
+
+        Args:
+            lease: Identifier of a lease that keeps what is made.
+        """
         channel = grpc.insecure_channel(f"unix://{socket}")
         stub = snapshots_pb2_grpc.SnapshotsStub(channel)
-        return cls(snapshotter, stub, (("containerd-namespace", namespace),), channel)
+        metadata = [("containerd-namespace", namespace)]
+        if lease:
+            metadata.append(("containerd-lease", lease))
+        return cls(snapshotter, stub, tuple(metadata), channel, {} if lease else KEEP)
 
     def close(self) -> None:
         """Give up the connection."""
         self._channel.close()
 
     def prepare(self, key: str, parent: str, labels: dict[str, str] | None = None) -> list[Mount]:
-        """Make a writable snapshot that garbage collection leaves alone; tell its mounts."""
+        """Make a writable snapshot; tell its mounts."""
         request = snapshots_pb2.PrepareSnapshotRequest(
-            snapshotter=self.snapshotter, key=key, parent=parent, labels=KEEP | (labels or {})
+            snapshotter=self.snapshotter,
+            key=key,
+            parent=parent,
+            labels=self._keep | (labels or {}),
         )
         answer = self._stub.Prepare(request, timeout=TIMEOUT, metadata=self._metadata)
         return list(answer.mounts)
 
     def commit(self, name: str, key: str, labels: dict[str, str] | None = None) -> None:
-        """Turn a writable snapshot into a committed one that garbage collection leaves alone."""
+        """Turn a writable snapshot into a committed one."""
         request = snapshots_pb2.CommitSnapshotRequest(
-            snapshotter=self.snapshotter, name=name, key=key, labels=KEEP | (labels or {})
+            snapshotter=self.snapshotter, name=name, key=key, labels=self._keep | (labels or {})
         )
         self._stub.Commit(request, timeout=TIMEOUT, metadata=self._metadata)
 
@@ -70,19 +82,37 @@ class Snapshots:
         request = snapshots_pb2.StatSnapshotRequest(snapshotter=self.snapshotter, key=key)
         return self._stub.Stat(request, timeout=TIMEOUT, metadata=self._metadata).info
 
+    def usage(self, key: str) -> tuple[int, int]:
+        """Tell how many bytes and inodes a snapshot takes by itself."""
+        request = snapshots_pb2.UsageRequest(snapshotter=self.snapshotter, key=key)
+        answer = self._stub.Usage(request, timeout=TIMEOUT, metadata=self._metadata)
+        return answer.size, answer.inodes
+
+    def keys(self) -> list[str]:
+        """Tell the keys of all snapshots of this namespace."""
+        request = snapshots_pb2.ListSnapshotsRequest(snapshotter=self.snapshotter)
+        answers = self._stub.List(request, timeout=TIMEOUT, metadata=self._metadata)
+        return [info.name for answer in answers for info in answer.info]
+
     def remove(self, key: str) -> None:
         """Remove a snapshot."""
         request = snapshots_pb2.RemoveSnapshotRequest(snapshotter=self.snapshotter, key=key)
         self._stub.Remove(request, timeout=TIMEOUT, metadata=self._metadata)
 
-    def unpack(self, image: Image, reference: str, scratch: Path, *, local: int = 0) -> list[str]:
+    def unpack(
+        self, image: Image, reference: str, scratch: Path, *, local: int = 0, unique: str = "0"
+    ) -> list[str]:
         """Do for an image what the unpacker of containerd does in a pull.
+
+        Nothing keeps two that unpack the same layer from one another: that is left to the client
+        in containerd too (the duplication suppressor of the CRI and of the transfer service).
 
         Args:
             reference: Of the image.
             scratch: An existing empty directory to mount snapshots at.
             local: So many of the lowest layers are prepared without labels, and so become local
                 ones, as with `ctr`.
+            unique: Tells those apart that unpack at the same time.
 
         Returns:
             "remote" or "unpacked" for each layer, the lowest first.
@@ -91,7 +121,7 @@ class Snapshots:
         parent = ""
         for index, (layer, target) in enumerate(zip(image.layers, image.chain_ids, strict=True)):
             labels = {} if index < local else _labels(image, reference, index)
-            key = f"extract-{index} {target}"
+            key = f"extract-{index}-{unique} {target}"
             try:
                 mounts = self.prepare(key, parent, labels)
             except grpc.RpcError as error:
@@ -101,10 +131,18 @@ class Snapshots:
                 outcomes.append("remote")
             else:
                 _extract(layer, mounts, scratch)
-                self.commit(target, key, labels)
+                self._commit_unless_there(target, key, labels)
                 outcomes.append("unpacked")
             parent = target
         return outcomes
+
+    def _commit_unless_there(self, target: str, key: str, labels: dict[str, str]) -> None:
+        try:
+            self.commit(target, key, labels)
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
+                raise
+            self.remove(key)
 
 
 def _labels(image: Image, reference: str, index: int) -> dict[str, str]:

@@ -91,6 +91,4 @@ def sweep(directory: Path, cgroup: Cgroup) -> None:
     for levels in ("", "*/", "*/*/"):
         for address in directory.glob(f"{levels}state/io.containerd.runtime.v2.task/*/*/address"):
             Path(address.read_text().removeprefix("unix://")).unlink(missing_ok=True)
-    for made in (leftovers.SHIM_SOCKETS, leftovers.SHIM_SOCKETS.parent):
-        if made.exists() and not any(made.iterdir()):
-            made.rmdir()
+    leftovers.remove_empty()

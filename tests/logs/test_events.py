@@ -9,7 +9,10 @@ import pytest
 
 from cvmfs_snapshotter.adapters.logs.events import LogEvents
 from cvmfs_snapshotter.adapters.logs.logger import MAX_TEXT, Log, open_log
+from cvmfs_snapshotter.domain.circuit import Cause, Operation
 from cvmfs_snapshotter.domain.events import (
+    CircuitClosed,
+    CircuitOpened,
     DirectoryKept,
     DirectoryMade,
     Event,
@@ -181,9 +184,24 @@ def test_bounded(written: Written) -> None:
     assert 5 * MAX_TEXT > len(written.text())
 
 
-def test_hint(written: Written) -> None:
-    """A missing digest label is explained at most once a minute."""
-    event = _miss(Reason.NO_DIGEST, source="")
+@pytest.mark.parametrize(
+    ("reason", "message", "words"),
+    [
+        (
+            Reason.NO_DIGEST,
+            "layer digests are missing",
+            ("disable_snapshot_annotations = false", "enable_remote_snapshot_annotations"),
+        ),
+        (
+            Reason.NO_TARGET,
+            "layers are not asked for",
+            ("ctr images pull of containerd 1.x", "enable_remote_snapshot_annotations"),
+        ),
+    ],
+)
+def test_hint(written: Written, reason: Reason, message: str, words: tuple[str, ...]) -> None:
+    """A missing label is explained at most once a minute."""
+    event = _miss(reason, source="")
     hints = []
     for seconds in (0.0, 0.0, 59.9, 0.2, 59.9, 0.2, 3600.0):
         written.moments.seconds += seconds
@@ -193,21 +211,40 @@ def test_hint(written: Written) -> None:
 
     assert [1, 0, 0, 1, 0, 1, 1] == hints
     hint = written.lines()[1]
-    assert ("warning", "layer digests are missing") == (hint["level"], hint["msg"])
-    assert "disable_snapshot_annotations = false" in hint["hint"]
-    assert "enable_remote_snapshot_annotations" in hint["hint"]
+    assert ("warning", message) == (hint["level"], hint["msg"])
+    assert all(each in hint["hint"] for each in words)
 
 
-def test_whole_hint(written: Written) -> None:
-    """The hint is short enough to be shown whole."""
-    written.events.record(_miss(Reason.NO_DIGEST))
+def test_each_hint_has_its_own_time(written: Written) -> None:
+    """A client that asks wrongly does not silence what is said to one that does not ask."""
+    for reason in (Reason.NO_DIGEST, Reason.NO_TARGET):
+        written.events.record(_miss(reason))
 
-    assert written.lines()[1]["hint"].endswith("never send it.")
+    assert [
+        "layer decision",
+        "layer digests are missing",
+        "layer decision",
+        "layers are not asked for",
+    ] == [line["msg"] for line in written.lines()]
+
+
+@pytest.mark.parametrize(
+    ("reason", "end"),
+    [
+        (Reason.NO_DIGEST, "never send it."),
+        (Reason.NO_TARGET, "an unpack_config of the snapshotter."),
+    ],
+)
+def test_whole_hint(written: Written, reason: Reason, end: str) -> None:
+    """A hint is short enough to be shown whole."""
+    written.events.record(_miss(reason))
+
+    assert written.lines()[1]["hint"].endswith(end)
 
 
 def test_no_hint_otherwise(written: Written) -> None:
     """Nothing is explained about other misses."""
-    for reason in set(Reason) - {Reason.HIT, Reason.NO_DIGEST}:
+    for reason in set(Reason) - {Reason.HIT, Reason.NO_DIGEST, Reason.NO_TARGET}:
         written.events.record(_miss(reason))
 
     assert {"layer decision"} == {line["msg"] for line in written.lines()}
@@ -289,6 +326,46 @@ def test_source_moved(written: Written) -> None:
         "after": "/b",
         "links": 3,
     } == written.line(SourceMoved("nfs", "/a", "/b", 3))
+
+
+OPENED = CircuitOpened("nfs", Cause(Operation.LOOK_UP, Reason.SLOW, "no answer"), 2, 0.87654)
+CLOSED = CircuitClosed("nfs", Cause(Operation.LOOK_UP, Reason.SLOW, "no answer"), 12.34567, 4, 0)
+
+
+def test_circuit_opened(written: Written) -> None:
+    """A circuit that opens is a warning with the cause, and what has to work again."""
+    assert {
+        "level": "warning",
+        "msg": "circuit opened: the source is not asked until a trial succeeds",
+        "source": "nfs",
+        "circuit": "open",
+        "reason": "slow",
+        "detail": "no answer",
+        "waits_for": "look-up",
+        "failures": 2,
+        "next_try_seconds": 0.877,
+    } == written.line(OPENED)
+
+
+def test_circuit_closed(written: Written) -> None:
+    """A circuit that closes says how long it was open, and why."""
+    assert {
+        "level": "info",
+        "msg": "circuit closed: the source is asked again",
+        "source": "nfs",
+        "circuit": "closed",
+        "reason": "slow",
+        "detail": "no answer",
+        "open_seconds": 12.346,
+        "tries": 4,
+    } == written.line(CLOSED)
+
+
+def test_circuit_closed_because_of_layers(written: Written) -> None:
+    """That layers are at fault and not their source is a warning."""
+    line = written.line(attrs.evolve(CLOSED, suspects=3))
+
+    assert ("warning", 3) == (line["level"], line["layers_at_fault"])
 
 
 def test_threshold(make: Make) -> None:

@@ -1,7 +1,7 @@
 """A server and a client of it, in one process."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import structlog
 from structlog.testing import LogCapture
 
 from cvmfs_snapshotter.domain.ports.snapshotter import Snapshotter
-from cvmfs_snapshotter.entrypoints.rpc.server import SnapshotServer
+from cvmfs_snapshotter.entrypoints.rpc.server import Service, SnapshotServer
 from cvmfs_snapshotter.entrypoints.rpc.streams import Streams
 from cvmfs_snapshotter.proto.containerd.services.snapshots.v1 import snapshots_pb2_grpc
 
@@ -27,11 +27,13 @@ class Served:
         server: serves.
         channel: leads to it.
         log: its lines.
+        socket: where it serves.
     """
 
     server: SnapshotServer
     channel: grpc.Channel
     log: LogCapture
+    socket: Path
 
     @property
     def stub(self) -> snapshots_pb2_grpc.SnapshotsStub:
@@ -56,7 +58,11 @@ def serve() -> Iterator[Serve]:
     """Give a function that serves a snapshotter until the test ends."""
     with ExitStack() as stack:
 
-        def start(snapshotter: Snapshotter, streams: Streams | None = None) -> Served:
+        def start(
+            snapshotter: Snapshotter,
+            streams: Streams | None = None,
+            services: Sequence[Service] = (),
+        ) -> Served:
             log = LogCapture()
             logger = structlog.wrap_logger(
                 None,
@@ -64,12 +70,12 @@ def serve() -> Iterator[Serve]:
                 wrapper_class=structlog.make_filtering_bound_logger("debug"),
             )
             socket = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "s"
-            server = SnapshotServer(snapshotter, logger, streams)
+            server = SnapshotServer(snapshotter, logger, streams, services)
             server.bind(str(socket))
             server.start()
             stack.callback(server.stop, 5.0)
             limit = [("grpc.max_receive_message_length", 16 << 20)]
             channel = stack.enter_context(grpc.insecure_channel(f"unix:{socket}", options=limit))
-            return Served(server, channel, log)
+            return Served(server, channel, log, socket)
 
         yield start

@@ -1,16 +1,17 @@
 """What the wire adds to the contract of the snapshotter."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import attrs
 import grpc
 import pytest
 from google.protobuf.empty_pb2 import Empty
 
 from cvmfs_snapshotter.domain.mounts import Mount
-from cvmfs_snapshotter.domain.snapshot import Kind
+from cvmfs_snapshotter.domain.snapshot import Kind, Snapshot
 from cvmfs_snapshotter.domain.usecases.snapshotter import LayerSnapshotter
 from cvmfs_snapshotter.entrypoints.rpc.status import INTERNAL
 from cvmfs_snapshotter.proto.containerd.services.snapshots.v1 import snapshots_pb2
@@ -40,6 +41,19 @@ GARBAGE = {
     "a surrogate": b"\x0a\x03\xed\xa0\x80",
 }
 TIMEOUT = 30.0
+
+
+@attrs.frozen
+class _Endless(LayerSnapshotter):
+    """Searches for ever, as over a very large store that has no match."""
+
+    searching: threading.Event = attrs.field(factory=threading.Event)
+
+    def list(self, filters: Sequence[str]) -> Iterator[Sequence[Snapshot]]:
+        """Give signs of life only."""
+        while True:
+            self.searching.set()
+            yield ()
 
 
 @pytest.fixture
@@ -297,4 +311,16 @@ def test_stopping_does_not_wait_for_ever(bench: Bench, serve: Serve) -> None:
     with pytest.raises(grpc.RpcError):
         call.result(TIMEOUT)
     slow.leave.set()
+    assert served.server.wait_until_idle(TIMEOUT)
+
+
+def test_a_search_ends_with_its_client(bench: Bench, serve: Serve) -> None:
+    """A List whose client has gone away stops, also if it has found nothing to send."""
+    endless = _Endless(bench.context)
+    served = serve(endless)
+    listing = served.stub.List(snapshots_pb2.ListSnapshotsRequest())
+    assert endless.searching.wait(TIMEOUT)
+    assert not served.server.wait_until_idle(0.1)
+    listing.cancel()
+
     assert served.server.wait_until_idle(TIMEOUT)

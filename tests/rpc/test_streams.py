@@ -1,3 +1,5 @@
+import queue
+import threading
 from collections.abc import Iterator
 
 import attrs
@@ -73,16 +75,67 @@ def test_ended_streams_are_forgotten() -> None:
     assert not dropped.ended
 
 
+def test_room_is_made_without_a_call() -> None:
+    """Where unread streams hold every thread and nobody calls, they are ended all the same."""
+    streams = Streams(patience=0.2, crowd=1)
+    ended: queue.Queue[int] = queue.Queue()
+    keeper = threading.Thread(target=streams.keep_making_room, args=(ended.put,))
+    keeper.start()
+    call = _Call()
+    stream = _open(streams, call)
+
+    assert 1 == ended.get(timeout=30.0)
+    assert call.ended
+    streams.close()
+    keeper.join(30.0)
+    assert not keeper.is_alive()
+    assert [1, 2] == list(stream)
+
+
+def test_closing_does_not_wait_for_a_crowd() -> None:
+    """The thread that makes room ends at once, whether or not there is anything to end."""
+    streams = Streams(patience=3600.0, crowd=1)
+    keeper = threading.Thread(target=streams.keep_making_room, args=(lambda _: None,))
+    keeper.start()
+    call = _Call()
+    stream = _open(streams, call)
+    streams.close()
+    keeper.join(30.0)
+
+    assert not keeper.is_alive()
+    assert not call.ended
+    assert [1, 2] == list(stream)
+
+
+def test_an_unread_list_ends_though_nobody_calls(serve: Serve) -> None:
+    """A real client that does not read its List loses it without any further call."""
+    with in_memory() as bench:
+        labels = {f"k{n}": "x" * 4000 for n in range(10)}
+        for number in range(300):
+            bench.snapshotter.prepare(f"k{number}", "", labels)
+        served = serve(bench.snapshotter, Streams(patience=0.2, crowd=1))
+        listing = served.stub.List(snapshots_pb2.ListSnapshotsRequest())
+        listing.initial_metadata()  # it has begun
+
+        assert served.server.wait_until_idle(30.0)
+        ended = served.lines("streams that nobody read were ended")
+        assert [1] == [line["count"] for line in ended]
+        with pytest.raises(grpc.RpcError):
+            list(listing)
+
+
 def test_an_unread_list_makes_room(serve: Serve) -> None:
     """A real client that does not read its List is cut off when others come."""
     with in_memory() as bench:
         labels = {f"k{n}": "x" * 4000 for n in range(10)}
         for number in range(300):
             bench.snapshotter.prepare(f"k{number}", "", labels)
-        served = serve(bench.snapshotter, Streams(patience=0.0, crowd=1))
+        clock = _Clock()
+        served = serve(bench.snapshotter, Streams(patience=60.0, crowd=1, monotonic=clock))
         listing = served.stub.List(snapshots_pb2.ListSnapshotsRequest())
         listing.initial_metadata()  # it has begun
         assert not served.server.wait_until_idle(0.2)
+        clock.now = 61.0
         request = snapshots_pb2.StatSnapshotRequest(key="k1")
         served.stub.Stat(request, timeout=10.0)
 

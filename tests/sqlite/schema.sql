@@ -4,7 +4,7 @@ CREATE INDEX ix_snapshots_parent ON snapshots (parent_id, local);
 CREATE INDEX ix_snapshots_source ON snapshots (source) WHERE source IS NOT NULL;
 CREATE INDEX ix_snapshots_target ON snapshots (target, parent_id, local);
 CREATE INDEX ix_snapshots_unmeasured ON snapshots (id) WHERE size IS NULL AND kind = 'committed';
-CREATE UNIQUE INDEX uq_snapshots_remote ON snapshots (parent_id, target) WHERE local = 0;
+CREATE UNIQUE INDEX uq_snapshots_remote ON snapshots (parent_id, target) WHERE local = 0 AND staged = 0;
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -45,12 +45,14 @@ CREATE TABLE snapshots (
 	size INTEGER, 
 	inodes INTEGER, 
 	companion INTEGER, 
+	staged INTEGER NOT NULL, 
 	CONSTRAINT pk_snapshots PRIMARY KEY (id), 
 	CONSTRAINT ck_snapshots_kind CHECK (kind IN ('view', 'active', 'committed')), 
 	CONSTRAINT ck_snapshots_local CHECK (local = (digest IS NULL)), 
 	CONSTRAINT ck_snapshots_layer CHECK ((source IS NULL) = (digest IS NULL)), 
 	CONSTRAINT ck_snapshots_usage CHECK ((size IS NULL) = (inodes IS NULL)), 
-	CONSTRAINT ck_snapshots_remote CHECK (digest IS NULL OR kind = 'committed'), 
+	CONSTRAINT ck_snapshots_remote CHECK (digest IS NULL OR kind = 'committed' OR (staged AND kind = 'active')), 
+	CONSTRAINT ck_snapshots_staged CHECK (digest IS NOT NULL OR NOT staged), 
 	CONSTRAINT ck_snapshots_companion CHECK (companion IS NULL OR digest IS NOT NULL), 
 	CONSTRAINT uq_snapshots_name UNIQUE (name)
 );

@@ -342,7 +342,7 @@ def test_a_migration_keeps_rows_and_identifiers(database: Path, tmp_path: Path) 
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         connection.execute(
             "INSERT INTO snapshots (id, name, parent_id, kind, local, created_at, updated_at, "
-            "labels, target) VALUES (?, 'n', 0, 'active', 1, 1, 1, '{}', '')",
+            "labels, target, staged) VALUES (?, 'n', 0, 'active', 1, 1, 1, '{}', '', 0)",
             [given[-1]],
         )
     config = configuration(scripts_with(tmp_path))

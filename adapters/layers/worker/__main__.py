@@ -11,6 +11,9 @@ scan    ``source``, ``layer``               see ``scanning.Scan``
 below   ``sources``, ``lowers`` (pairs as   ``directories``: path, mode, owner, group, time in
         above, or paths of unpacked ones),  nanoseconds of each that the chain shows
         ``paths``
+root    ``source``, ``hold``                ``proven``, ``revision`` (null if not known). With
+                                            ``hold`` the root stays open until the process ends
+                                            or a further ``hold`` succeeds or fails
 ======  ==================================  ==================================================
 
 A source is ``root`` and ``repository``, which is null for a plain directory. A layer is the
@@ -24,16 +27,18 @@ import resource
 import stat
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from typing import Any
 
 from .below import Lower, Published, Unpacked, directories_below
+from .holding import Held, revision
 from .identity import require_alive, require_repository
 from .ingest import Ingest
 from .metadata import diff_id
 from .misses import FAILED, MissError, miss_of
-from .opening import layer_directory, source_root
+from .opening import LayerDirectory, layer_directory, source_root
+from .pulse import Pulse
 from .scanning import MAX_DEPTH, Scan
 
 Report = Callable[[dict[str, object]], None]
@@ -48,7 +53,7 @@ def look(request: dict[str, Any], _: Report) -> dict[str, object]:
     path = source["root"]
     with source_root(path) as root:
         proven = _require_source(source, root)
-        with layer_directory(root, path, digits) as layer:
+        with _layer(source, root, digits) as layer:
             layer.list_first()
             # Once more for the files themselves: something else could be mounted further down.
             if source["repository"] is not None:
@@ -72,7 +77,7 @@ def check(request: dict[str, Any], report: Report) -> dict[str, object]:
                 if number not in roots:
                     roots[number] = opened.enter_context(source_root(source["root"]))
                     proven &= _require_source(source, roots[number])
-                with layer_directory(roots[number], source["root"], digits) as layer:
+                with _layer(source, roots[number], digits) as layer:
                     layer.list_first()
             except MissError as miss:
                 return {"proven": proven, "at": at, "reason": miss.reason, "detail": miss.detail}
@@ -85,30 +90,60 @@ def scan(request: dict[str, Any], report: Report) -> dict[str, object]:
     path = source["root"]
     with source_root(path) as root:
         _require_source(source, root)
-        with layer_directory(root, path, request["layer"]) as layer:
+        with _layer(source, root, request["layer"]) as layer:
             return Scan(report).run(layer.files, layer.path)
 
 
-def below(request: dict[str, Any], _: Report) -> dict[str, object]:
+def below(request: dict[str, Any], report: Report) -> dict[str, object]:
     """Find what directories look like in a chain; see the table above."""
+    pulse = Pulse(report)
     with ExitStack() as opened:
         lowers: list[Lower] = []
         for lower in request["lowers"]:
+            pulse.beat()
             if isinstance(lower, str):
                 lowers.append(Unpacked(opened.enter_context(source_root(lower))))
                 continue
             source = request["sources"][lower[0]]
             root = opened.enter_context(source_root(source["root"]))
-            layer = opened.enter_context(layer_directory(root, source["root"], lower[1]))
+            layer = opened.enter_context(_layer(source, root, lower[1]))
             lowers.append(Published(layer.files))
         try:
             found = [
                 [path, stat.S_IMODE(d.st_mode), d.st_uid, d.st_gid, d.st_mtime_ns]
-                for path, d in directories_below(request["paths"], lowers)
+                for path, d in directories_below(request["paths"], lowers, pulse.beat)
             ]
         except OSError as error:
             raise miss_of(error, "a lower layer") from error
     return {"directories": found}
+
+
+_HELD = Held()
+
+
+def identify(request: dict[str, Any], _: Report) -> dict[str, object]:
+    """Ask a source who it is, and hold its root if that is wanted; see the table above."""
+    source, hold = request["source"], request["hold"]
+    path = source["root"]
+    try:
+        with source_root(path) as root:
+            proven = _require_source(source, root)
+            if hold:
+                _HELD.take(root, path)
+            known = None if source["repository"] is None else revision(root)
+            return {"proven": proven, "revision": known}
+    except MissError:
+        # What is dead could not be unmounted, and so not be mounted again, while it is held.
+        if hold:
+            _HELD.let_go()
+        raise
+
+
+def _layer(
+    source: dict[str, Any], root: int, digits: str
+) -> AbstractContextManager[LayerDirectory]:
+    # On CVMFS nobody writes but the publisher, whatever the modes are.
+    return layer_directory(root, source["root"], digits, protected=source["repository"] is None)
 
 
 def _require_source(source: dict[str, Any], root: int) -> bool:
@@ -118,7 +153,7 @@ def _require_source(source: dict[str, Any], root: int) -> bool:
     return require_repository(root, source["root"], source["repository"])
 
 
-_OPERATIONS = {"look": look, "check": check, "scan": scan, "below": below}
+_OPERATIONS = {"look": look, "check": check, "scan": scan, "below": below, "root": identify}
 
 
 def answer(request: dict[str, Any], report: Report) -> dict[str, object]:
@@ -137,6 +172,8 @@ def answer(request: dict[str, Any], report: Report) -> dict[str, object]:
         return {"reason": miss.reason, "detail": miss.detail}
     except BrokenPipeError:
         raise
+    except MemoryError:
+        return {"reason": FAILED, "detail": f"it takes more than {MEMORY_BYTES} bytes to look at"}
     except Exception as error:  # noqa: BLE001 - one bad request must not cost the process
         return {"reason": FAILED, "detail": f"the probe itself failed: {type(error).__name__}"}
 

@@ -49,22 +49,25 @@ def diff_id(layer: LayerDirectory, digits: str) -> str | None:
 
 
 def _read(directory: int, path: str) -> bytes | None:
-    # A FIFO opened without O_NONBLOCK would wait for its writer.
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:
-        descriptor = os.open("layers.json", flags, dir_fd=directory)
+        # A handle first: opening a device does something, and a FIFO waits for its writer.
+        handle = os.open("layers.json", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _trouble(error, path, directory, "layers.json") from error
+        raise miss_of(error, path) from error
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        kind = os.fstat(handle).st_mode
+        if stat.S_ISLNK(kind):
+            raise MissError(BAD_METADATA, f"{path} is a symbolic link, which is not followed")
+        if not stat.S_ISREG(kind):
             raise MissError(BAD_METADATA, f"{path} is not a regular file")
-        return _read_all(descriptor, path)
+        with open(f"/proc/self/fd/{handle}", "rb", buffering=0) as file:  # noqa: PTH123 - pathlib would slow the start
+            return _read_all(file.fileno(), path)
     except OSError as error:
         raise miss_of(error, path) from error
     finally:
-        os.close(descriptor)
+        os.close(handle)
 
 
 def _read_all(descriptor: int, path: str) -> bytes:

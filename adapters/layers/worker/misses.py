@@ -6,6 +6,7 @@ import os
 ABSENT = "absent"
 NOT_MOUNTED = "not-mounted"
 WRONG_REPOSITORY = "wrong-repository"
+UNPROTECTED = "unprotected"
 BAD_METADATA = "bad-metadata"
 FAILED = "failed"
 

@@ -1,5 +1,8 @@
 """Directories of a source, opened one by one and never through a symbolic link.
 
+No name is opened but single ones in a directory that is open already, so that nothing outside the
+source is ever reached (what openat2(2) calls ``RESOLVE_BENEATH`` and ``RESOLVE_NO_SYMLINKS``).
+
 The layout is DUCC's (``ducc/cvmfs/cvmfs.go`` in the CVMFS sources): a layer lies in
 ``.layers/<first two digits>/<digest>/layerfs``, its description in ``.metadata`` beside that.
 """
@@ -10,7 +13,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .misses import ABSENT, FAILED, NOT_MOUNTED, MissError, miss_of
+from .misses import ABSENT, FAILED, NOT_MOUNTED, UNPROTECTED, MissError, miss_of
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _HEX = frozenset("0123456789abcdef")
@@ -81,20 +84,50 @@ class LayerDirectory:
             raise miss_of(error, self.path) from error
 
 
+def require_protected(descriptor: int, path: str) -> None:
+    """Refuse a directory in which everybody can make names.
+
+    What everybody could have put there would be the root of a container. That others than root can
+    write is normal: a tree belongs to its publisher.
+
+    Args:
+        descriptor: of the directory.
+        path: its path, for messages.
+
+    Raises:
+        MissError: it cannot be looked at, or everybody can write to it. A sticky bit does not
+            help: names cannot be replaced then, but layers that are still to come be made up.
+    """
+    try:
+        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+    except OSError as error:
+        raise miss_of(error, path) from error
+    if mode & stat.S_IWOTH:
+        raise MissError(
+            UNPROTECTED,
+            f"everybody can write to {path} (mode {mode:04o}), so that nothing in it can be "
+            "relied on",
+        )
+
+
 @contextmanager
-def layer_directory(root: int, root_path: str, digits: str) -> Iterator[LayerDirectory]:
+def layer_directory(
+    root: int, root_path: str, digits: str, *, protected: bool = False
+) -> Iterator[LayerDirectory]:
     """Open a layer below the root of its source.
 
     Args:
         root: descriptor of the source's root, found healthy.
         root_path: its path, for messages.
         digits: the 64 hexadecimal digits of the layer's digest.
+        protected: refuse directories on the way in which everybody can make names; the layer's own
+            root has the mode that its image gives it.
 
     Yields:
         The layer, closed at the end.
 
     Raises:
-        MissError: it is not there, or cannot be opened.
+        MissError: it is not there, cannot be opened, or is not protected.
     """
     if len(digits) != _SHA256_LENGTH or not _HEX.issuperset(digits):
         raise MissError(FAILED, "the digest is not one")
@@ -104,6 +137,8 @@ def layer_directory(root: int, root_path: str, digits: str) -> Iterator[LayerDir
         for name, missing in zip(
             (".layers", digits[:2], digits, "layerfs"), _MISSING, strict=True
         ):
+            if protected:
+                require_protected(opened[-1], path)
             path = f"{path}/{name}"
             opened.append(_open_below(opened[-1], name, path, missing))
         yield LayerDirectory(path, opened[-2], opened[-1])

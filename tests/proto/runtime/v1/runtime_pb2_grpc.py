@@ -84,6 +84,11 @@ class RuntimeServiceStub:
                 request_serializer=tests_dot_proto_dot_runtime_dot_v1_dot_runtime__pb2.ContainerStatusRequest.SerializeToString,
                 response_deserializer=tests_dot_proto_dot_runtime_dot_v1_dot_runtime__pb2.ContainerStatusResponse.FromString,
                 _registered_method=True)
+        self.ListContainerStats = channel.unary_unary(
+                '/runtime.v1.RuntimeService/ListContainerStats',
+                request_serializer=tests_dot_proto_dot_runtime_dot_v1_dot_runtime__pb2.ListContainerStatsRequest.SerializeToString,
+                response_deserializer=tests_dot_proto_dot_runtime_dot_v1_dot_runtime__pb2.ListContainerStatsResponse.FromString,
+                _registered_method=True)
         self.ExecSync = channel.unary_unary(
                 '/runtime.v1.RuntimeService/ExecSync',
                 request_serializer=tests_dot_proto_dot_runtime_dot_v1_dot_runtime__pb2.ExecSyncRequest.SerializeToString,
@@ -156,6 +161,13 @@ class RuntimeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListContainerStats(self, request, context):
+        """What containers use, as the last sweep over all snapshots found it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExecSync(self, request, context):
         """Run a command in a running container and wait for its end.
         """
@@ -215,6 +227,11 @@ def add_RuntimeServiceServicer_to_server(servicer, server):
                     servicer.ContainerStatus,
                     request_deserializer=tests_dot_proto_dot_runtime_dot_v1_dot_runtime__pb2.ContainerStatusRequest.FromString,
                     response_serializer=tests_dot_proto_dot_runtime_dot_v1_dot_runtime__pb2.ContainerStatusResponse.SerializeToString,
+            ),
+            'ListContainerStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListContainerStats,
+                    request_deserializer=tests_dot_proto_dot_runtime_dot_v1_dot_runtime__pb2.ListContainerStatsRequest.FromString,
+                    response_serializer=tests_dot_proto_dot_runtime_dot_v1_dot_runtime__pb2.ListContainerStatsResponse.SerializeToString,
             ),
             'ExecSync': grpc.unary_unary_rpc_method_handler(
                     servicer.ExecSync,
@@ -503,6 +520,33 @@ class RuntimeService:
             _registered_method=True)
 
     @staticmethod
+    def ListContainerStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runtime.v1.RuntimeService/ListContainerStats',
+            tests_dot_proto_dot_runtime_dot_v1_dot_runtime__pb2.ListContainerStatsRequest.SerializeToString,
+            tests_dot_proto_dot_runtime_dot_v1_dot_runtime__pb2.ListContainerStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ExecSync(request,
             target,
             options=(),
@@ -559,6 +603,11 @@ class ImageServiceStub:
                 request_serializer=tests_dot_proto_dot_runtime_dot_v1_dot_runtime__pb2.RemoveImageRequest.SerializeToString,
                 response_deserializer=tests_dot_proto_dot_runtime_dot_v1_dot_runtime__pb2.RemoveImageResponse.FromString,
                 _registered_method=True)
+        self.ImageFsInfo = channel.unary_unary(
+                '/runtime.v1.ImageService/ImageFsInfo',
+                request_serializer=tests_dot_proto_dot_runtime_dot_v1_dot_runtime__pb2.ImageFsInfoRequest.SerializeToString,
+                response_deserializer=tests_dot_proto_dot_runtime_dot_v1_dot_runtime__pb2.ImageFsInfoResponse.FromString,
+                _registered_method=True)
 
 
 class ImageServiceServicer:
@@ -588,6 +637,13 @@ class ImageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImageFsInfo(self, request, context):
+        """What all snapshots use together, as the last sweep found it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ImageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -610,6 +666,11 @@ def add_ImageServiceServicer_to_server(servicer, server):
                     servicer.RemoveImage,
                     request_deserializer=tests_dot_proto_dot_runtime_dot_v1_dot_runtime__pb2.RemoveImageRequest.FromString,
                     response_serializer=tests_dot_proto_dot_runtime_dot_v1_dot_runtime__pb2.RemoveImageResponse.SerializeToString,
+            ),
+            'ImageFsInfo': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImageFsInfo,
+                    request_deserializer=tests_dot_proto_dot_runtime_dot_v1_dot_runtime__pb2.ImageFsInfoRequest.FromString,
+                    response_serializer=tests_dot_proto_dot_runtime_dot_v1_dot_runtime__pb2.ImageFsInfoResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -720,6 +781,33 @@ class ImageService:
             '/runtime.v1.ImageService/RemoveImage',
             tests_dot_proto_dot_runtime_dot_v1_dot_runtime__pb2.RemoveImageRequest.SerializeToString,
             tests_dot_proto_dot_runtime_dot_v1_dot_runtime__pb2.RemoveImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImageFsInfo(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runtime.v1.ImageService/ImageFsInfo',
+            tests_dot_proto_dot_runtime_dot_v1_dot_runtime__pb2.ImageFsInfoRequest.SerializeToString,
+            tests_dot_proto_dot_runtime_dot_v1_dot_runtime__pb2.ImageFsInfoResponse.FromString,
             options,
             channel_credentials,
             insecure,

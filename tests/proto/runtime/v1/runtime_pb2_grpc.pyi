@@ -47,6 +47,8 @@ class RuntimeServiceStub:
     StopContainer: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.StopContainerRequest, _runtime_pb2.StopContainerResponse]
     RemoveContainer: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.RemoveContainerRequest, _runtime_pb2.RemoveContainerResponse]
     ContainerStatus: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.ContainerStatusRequest, _runtime_pb2.ContainerStatusResponse]
+    ListContainerStats: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.ListContainerStatsRequest, _runtime_pb2.ListContainerStatsResponse]
+    """What containers use, as the last sweep over all snapshots found it."""
     ExecSync: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.ExecSyncRequest, _runtime_pb2.ExecSyncResponse]
     """Run a command in a running container and wait for its end."""
 
@@ -65,6 +67,8 @@ class RuntimeServiceAsyncStub(RuntimeServiceStub):
     StopContainer: _aio.UnaryUnaryMultiCallable[_runtime_pb2.StopContainerRequest, _runtime_pb2.StopContainerResponse]  # type: ignore[assignment]
     RemoveContainer: _aio.UnaryUnaryMultiCallable[_runtime_pb2.RemoveContainerRequest, _runtime_pb2.RemoveContainerResponse]  # type: ignore[assignment]
     ContainerStatus: _aio.UnaryUnaryMultiCallable[_runtime_pb2.ContainerStatusRequest, _runtime_pb2.ContainerStatusResponse]  # type: ignore[assignment]
+    ListContainerStats: _aio.UnaryUnaryMultiCallable[_runtime_pb2.ListContainerStatsRequest, _runtime_pb2.ListContainerStatsResponse]  # type: ignore[assignment]
+    """What containers use, as the last sweep over all snapshots found it."""
     ExecSync: _aio.UnaryUnaryMultiCallable[_runtime_pb2.ExecSyncRequest, _runtime_pb2.ExecSyncResponse]  # type: ignore[assignment]
     """Run a command in a running container and wait for its end."""
 
@@ -142,6 +146,14 @@ class RuntimeServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_runtime_pb2.ContainerStatusResponse, _abc.Awaitable[_runtime_pb2.ContainerStatusResponse]]: ...
 
     @_abc_1.abstractmethod
+    def ListContainerStats(
+        self,
+        request: _runtime_pb2.ListContainerStatsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.ListContainerStatsResponse, _abc.Awaitable[_runtime_pb2.ListContainerStatsResponse]]:
+        """What containers use, as the last sweep over all snapshots found it."""
+
+    @_abc_1.abstractmethod
     def ExecSync(
         self,
         request: _runtime_pb2.ExecSyncRequest,
@@ -160,6 +172,8 @@ class ImageServiceStub:
     ImageStatus: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.ImageStatusRequest, _runtime_pb2.ImageStatusResponse]
     PullImage: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.PullImageRequest, _runtime_pb2.PullImageResponse]
     RemoveImage: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.RemoveImageRequest, _runtime_pb2.RemoveImageResponse]
+    ImageFsInfo: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.ImageFsInfoRequest, _runtime_pb2.ImageFsInfoResponse]
+    """What all snapshots use together, as the last sweep found it."""
 
 @_typing.type_check_only
 class ImageServiceAsyncStub(ImageServiceStub):
@@ -168,6 +182,8 @@ class ImageServiceAsyncStub(ImageServiceStub):
     ImageStatus: _aio.UnaryUnaryMultiCallable[_runtime_pb2.ImageStatusRequest, _runtime_pb2.ImageStatusResponse]  # type: ignore[assignment]
     PullImage: _aio.UnaryUnaryMultiCallable[_runtime_pb2.PullImageRequest, _runtime_pb2.PullImageResponse]  # type: ignore[assignment]
     RemoveImage: _aio.UnaryUnaryMultiCallable[_runtime_pb2.RemoveImageRequest, _runtime_pb2.RemoveImageResponse]  # type: ignore[assignment]
+    ImageFsInfo: _aio.UnaryUnaryMultiCallable[_runtime_pb2.ImageFsInfoRequest, _runtime_pb2.ImageFsInfoResponse]  # type: ignore[assignment]
+    """What all snapshots use together, as the last sweep found it."""
 
 class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -197,5 +213,13 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _runtime_pb2.RemoveImageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_runtime_pb2.RemoveImageResponse, _abc.Awaitable[_runtime_pb2.RemoveImageResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ImageFsInfo(
+        self,
+        request: _runtime_pb2.ImageFsInfoRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.ImageFsInfoResponse, _abc.Awaitable[_runtime_pb2.ImageFsInfoResponse]]:
+        """What all snapshots use together, as the last sweep found it."""
 
 def add_ImageServiceServicer_to_server(servicer: ImageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,102 @@
+"""What containerd has recorded about the snapshots of one snapshotter."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+
+import attrs
+
+_KUBERNETES = "k8s.io"
+
+
+@attrs.frozen
+class KnownSnapshot:
+    """A snapshot as containerd has recorded it.
+
+    Attributes:
+        namespace: containerd's namespace.
+        key: how its clients call it.
+        name: how it calls it when it talks to the snapshotter.
+        parent: key of its parent; empty for none.
+    """
+
+    namespace: str
+    key: str
+    name: str
+    parent: str
+
+
+@attrs.frozen
+class KnownContainer:
+    """A container that stands on a snapshot.
+
+    Attributes:
+        namespace: containerd's namespace.
+        identifier: of the container.
+        key: of its snapshot.
+    """
+
+    namespace: str
+    identifier: str
+    key: str
+
+
+@attrs.frozen
+class ContainerdRecords:
+    """What containerd knows of one snapshotter.
+
+    Attributes:
+        snapshots: every snapshot.
+        containers: every container that uses one of them.
+        images: by namespace and key of the topmost snapshot of an image, the image's names.
+    """
+
+    snapshots: tuple[KnownSnapshot, ...]
+    containers: tuple[KnownContainer, ...]
+    images: Mapping[tuple[str, str], tuple[str, ...]]
+
+    def above(self, snapshot: KnownSnapshot) -> Sequence[KnownSnapshot]:
+        """Give a snapshot and all that stand on it, each before what it stands on.
+
+        Args:
+            snapshot: one of them.
+        """
+        children: dict[str, list[KnownSnapshot]] = {}
+        for one in self.snapshots:
+            if one.namespace == snapshot.namespace:
+                children.setdefault(one.parent, []).append(one)
+        found = [snapshot]
+        # The list grows while it is walked; a circle in damaged records must not keep it growing.
+        for one in found:
+            found += [child for child in children.get(one.key, ()) if child not in found]
+        return found[::-1]
+
+    def ways_out(self, snapshots: Sequence[KnownSnapshot], snapshotter: str) -> Iterator[str]:
+        """Give the commands that make containerd forget snapshots, so that they can be pulled.
+
+        Args:
+            snapshots: each before what it stands on.
+            snapshotter: name of the proxy plugin.
+        """
+        keys = {(s.namespace, s.key) for s in snapshots}
+        for container in self.containers:
+            if (container.namespace, container.key) in keys:
+                yield _removal(container)
+        for (namespace, key), names in self.images.items():
+            if (namespace, key) in keys:
+                yield from (f"ctr -n {_q(namespace)} images rm {_q(name)}" for name in names)
+        for one in snapshots:
+            yield (
+                f"ctr -n {_q(one.namespace)} snapshots --snapshotter {_q(snapshotter)} "
+                f"rm {_q(one.key)}"
+            )
+
+
+def _removal(container: KnownContainer) -> str:
+    # The kubelet's containers belong to the CRI, which keeps records of its own.
+    if container.namespace == _KUBERNETES:
+        return f"crictl rm -f {_q(container.identifier)}"
+    return f"ctr -n {_q(container.namespace)} containers rm {_q(container.identifier)}"
+
+
+def _q(text: str) -> str:
+    return shlex.quote(text)

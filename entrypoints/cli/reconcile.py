@@ -1,0 +1,150 @@
+"""The command ``reconcile``."""
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from .failing import fail
+from .flags import Commands, add_config, add_root
+
+if TYPE_CHECKING:
+    from cvmfs_snapshotter.domain.findings import Finding
+
+    from ..reconciling import Compared
+
+DEFAULT_CONTAINERD_ROOT = "/var/lib/containerd"
+DEFAULT_PATIENCE = 10.0
+
+_EPILOG = """\
+exit status:
+  0  everything fits, but for what Cleanup or containerd's garbage collection will remove
+  1  something does not fit, or nothing could be compared
+  2  the flags or the configuration cannot be meant
+
+examples:
+  cvmfs-snapshotter reconcile
+  systemctl stop cvmfs-snapshotter && cvmfs-snapshotter reconcile --apply
+  cvmfs-snapshotter reconcile --json | jq -r '.findings[].commands[]'
+"""
+
+
+def add_reconcile(commands: Commands) -> argparse.ArgumentParser:
+    """Add the command.
+
+    Args:
+        commands: takes it.
+
+    Returns:
+        Its parser.
+    """
+    parser = commands.add_parser(
+        "reconcile",
+        help="compare records, directories, sources and containerd; mend what is safe",
+        description=(
+            "Compare the records with the directories, the companions, the sources and with what "
+            "containerd has recorded, and name everything that does not fit. Nothing is changed "
+            "without --apply, which needs the daemon to be stopped; containers go on meanwhile. "
+            "What cannot be mended safely is named with the commands that an operator can run."
+        ),
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_config(parser)
+    add_root(parser)
+    parser.add_argument(
+        "--apply",
+        action="store_true",
+        help="mend links, directories that held nothing, companions, leftovers",
+    )
+    parser.add_argument(
+        "--containerd-root",
+        default=DEFAULT_CONTAINERD_ROOT,
+        metavar="PATH",
+        help="containerd's root directory (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--snapshotter",
+        default="cvmfs-snapshotter",
+        metavar="NAME",
+        help="name of the proxy plugin in containerd's configuration (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=DEFAULT_PATIENCE,
+        metavar="SECONDS",
+        help="how long a source may take for one layer (default: %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(act=_reconcile)
+    return parser
+
+
+def _reconcile(arguments: argparse.Namespace) -> int:
+    # Whatever is imported here would delay help.
+    from cvmfs_snapshotter.adapters.logs.levels import LEVELS  # noqa: PLC0415
+    from cvmfs_snapshotter.adapters.logs.logger import open_log  # noqa: PLC0415
+
+    from ..config import ConfigError, load_config  # noqa: PLC0415
+    from ..errors import StartError  # noqa: PLC0415
+    from ..reconciling import Wanted, compare, mend  # noqa: PLC0415
+
+    try:
+        config = load_config(arguments.config)
+    except ConfigError as error:
+        return fail(str(error), 2)
+    wanted = Wanted(
+        arguments.root,
+        config,
+        arguments.containerd_root,
+        arguments.snapshotter,
+        arguments.patience,
+    )
+    log = open_log(LEVELS["error"])
+    try:
+        compared = (mend if arguments.apply else compare)(wanted, log.logger)
+    except StartError as error:
+        return fail(str(error), 1)
+    finally:
+        log.flush()
+    if arguments.json:
+        print(json.dumps(_plain(compared), indent=2))
+    else:
+        _show(compared)
+    return int(any(not finding.passes for finding in compared.findings))
+
+
+def _plain(compared: "Compared") -> dict[str, object]:
+    return {
+        "findings": [
+            {
+                "problem": finding.problem.value,
+                "subject": finding.subject,
+                "detail": finding.detail,
+                "safe": finding.safe,
+                "passes": finding.passes,
+                "commands": list(finding.commands),
+            }
+            for finding in compared.findings
+        ],
+        "containerd": {"compared": not compared.containerd, "detail": compared.containerd},
+    }
+
+
+def _show(compared: "Compared") -> None:
+    if compared.containerd:
+        print(f"containerd's records were not compared: {compared.containerd}", file=sys.stderr)
+    for finding in compared.findings:
+        print(f"{finding.subject}: {finding.detail} ({finding.problem.value}){_way(finding)}")
+        for command in finding.commands:
+            print(f"    {command}")
+    if not compared.findings:
+        print("everything fits")
+
+
+def _way(finding: "Finding") -> str:
+    if finding.safe and not finding.passes:
+        return "; reconcile --apply mends it"
+    return "; to be done by hand:" if finding.commands else ""

@@ -1,0 +1,105 @@
+"""The part of the composition that is about sources: circuits, trials and keeping them mounted."""
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from cvmfs_snapshotter.adapters.circuits import Breakers, GuardedSources, Trier
+from cvmfs_snapshotter.adapters.layers.holder import Holder
+from cvmfs_snapshotter.adapters.layers.prober import WORKER_MODULE
+from cvmfs_snapshotter.adapters.layers.settings import SourceSettings
+from cvmfs_snapshotter.adapters.layers.sources import Sources
+from cvmfs_snapshotter.adapters.logs.logger import Logger
+from cvmfs_snapshotter.adapters.probes import ProbePool, worker_command
+from cvmfs_snapshotter.domain.ports.clock import Clock
+from cvmfs_snapshotter.domain.ports.events import Events
+
+from .tending import Tender
+
+
+@attrs.frozen
+class Tended:
+    """The sources, and what looks after them.
+
+    Attributes:
+        sources: the sources behind their circuits.
+        breakers: the circuits.
+        tenders: by name of source, what looks after it.
+        trials: by name of source, the processes that try it.
+    """
+
+    sources: GuardedSources
+    breakers: Breakers
+    tenders: Mapping[str, Tender]
+    trials: Mapping[str, ProbePool]
+
+    @property
+    def stuck(self) -> int:
+        """How many processes hang that look after sources."""
+        holding = sum(tender.holder.stuck for tender in self.tenders.values())
+        return holding + sum(pool.count()[1] for pool in self.trials.values())
+
+    def start(self) -> None:
+        """Begin to look after the sources."""
+        for tender in self.tenders.values():
+            tender.start()
+
+    def stop(self, seconds: float) -> None:
+        """End that, and all processes of it.
+
+        Args:
+            seconds: how long to wait for all of it at most. What hangs then is left to the kernel.
+        """
+        until = time.monotonic() + seconds
+        # Whoever waits for a trial hears that there is no answer.
+        for pool in self.trials.values():
+            pool.close(0.0)
+        for tender in self.tenders.values():
+            tender.stop(max(until - time.monotonic(), 0.0))
+        for pool in self.trials.values():
+            pool.close(max(until - time.monotonic(), 0.0))
+
+
+def tend(
+    settings: Sequence[SourceSettings],
+    probes: ProbePool,
+    clock: Clock,
+    events: Events,
+    logger: Logger,
+) -> Tended:
+    """Put together what is about sources; nothing runs yet.
+
+    Args:
+        settings: the configured sources.
+        probes: the processes that look at them for requests.
+        clock: gives the time.
+        events: hears of circuits.
+        logger: takes lines.
+
+    Returns:
+        The parts.
+    """
+    names = [source.name for source in settings]
+    limits = {source.name: source.lookup_deadline for source in settings}
+    asked = Sources(settings, probes, clock, warn=logger.warning)
+    breakers = Breakers(names, clock, events, random.random)
+    # Processes of their own: trials of a source that hangs must not use up those of requests.
+    trials = {name: _few() for name in names}
+    trier = Trier(
+        breakers,
+        {source.name: Sources([source], trials[source.name], clock) for source in settings},
+        limits,
+        clock,
+    )
+    tenders = {
+        source.name: Tender(source.name, breakers, trier, Holder(source, _few), clock, logger)
+        for source in settings
+    }
+    guarded = GuardedSources(asked, breakers, limits, clock)
+    return Tended(guarded, breakers, tenders, trials)
+
+
+def _few() -> ProbePool:
+    return ProbePool(worker_command(WORKER_MODULE), workers=1, lost=2, callers=2)

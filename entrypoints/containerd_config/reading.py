@@ -1,0 +1,66 @@
+"""Reading containerd's files from disk, the imported ones too."""
+
+import glob
+import posixpath
+import tomllib
+from collections import deque
+
+from .documents import Document
+from .releases import Release
+from .toml import strings
+
+_MOST_FILES = 1000
+
+
+class UnreadableError(Exception):
+    """A file cannot be read; the message names it and says why."""
+
+
+def read(path: str, release: Release) -> list[Document]:
+    """Read a configuration as a release finds its files.
+
+    Args:
+        path: of the root file.
+        release: of containerd.
+
+    Returns:
+        The root file, then the imported ones in containerd's order.
+
+    Raises:
+        UnreadableError: one of them cannot be read, is not TOML, or is not there.
+    """
+    pending = deque([posixpath.abspath(path)])
+    found: dict[str, Document] = {}
+    while pending:
+        current = pending.popleft()
+        if current in found:
+            continue
+        if len(found) == _MOST_FILES:
+            raise UnreadableError(f"{path}: imports more than {_MOST_FILES} files")
+        document = Document(current, _parse(current))
+        found[current] = document
+        for pattern in strings(document.content.get("imports")):
+            pending.extend(_imported(pattern, current, release))
+    return list(found.values())
+
+
+def _parse(path: str) -> dict[str, object]:
+    try:
+        with open(path, "rb") as opened:  # noqa: PTH123 - the path is the operator's, as it is
+            return tomllib.load(opened)
+    except OSError as error:
+        raise UnreadableError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UnreadableError(f"{path}: byte {error.start} is not UTF-8") from None
+    except ValueError as error:
+        raise UnreadableError(f"{path}: not TOML: {error}") from None
+    except RecursionError:
+        raise UnreadableError(f"{path}: not TOML that can be read: nested too deeply") from None
+
+
+def _imported(pattern: str, importer: str, release: Release) -> list[str]:
+    is_glob = "*" in pattern
+    # A service of systemd works in the root directory.
+    beside = posixpath.dirname(importer) if release.globs_beside_file or not is_glob else "/"
+    full = posixpath.normpath(posixpath.join(beside, pattern))
+    return sorted(glob.glob(full, include_hidden=True)) if is_glob else [full]  # noqa: PTH207 - Path's own skips nothing and sorts nothing

@@ -1,0 +1,234 @@
+"""What an operator does to the records of a state directory."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import attrs
+
+from cvmfs_snapshotter.adapters.companions import DiskCompanions
+from cvmfs_snapshotter.adapters.directories import DiskDirectories
+from cvmfs_snapshotter.adapters.sqlite import DatabaseError, open_store
+from cvmfs_snapshotter.adapters.sqlite.backup import back_up, back_up_to
+from cvmfs_snapshotter.adapters.sqlite.check import problems
+from cvmfs_snapshotter.adapters.sqlite.migrate import (
+    REVISIONS,
+    downgrade,
+    prepare_database,
+    revision_of,
+)
+from cvmfs_snapshotter.adapters.sqlite.replacing import finish_restore, replace
+from cvmfs_snapshotter.adapters.sqlite.restore import look_at, staged
+from cvmfs_snapshotter.domain.errors import SnapshotterError
+from cvmfs_snapshotter.domain.usecases.restored import disown
+
+from .errors import InUseError, StartError
+from .root import DATABASE, claim_root, database_path, plain_root, require_own_files
+
+UNCERTAIN = 10_000
+"""Identifiers that are passed over where the replaced records cannot tell how many were given."""
+
+
+@attrs.frozen
+class Restored:
+    """What a restore did.
+
+    Attributes:
+        kept: where the replaced database is now; None if there was none.
+        unknown: directories, links and companions of which the backup knows nothing.
+    """
+
+    kept: Path | None
+    unknown: int
+
+
+def current(root: str) -> tuple[str | None, tuple[str, ...]]:
+    """Give the schema of the records; a daemon may be running.
+
+    Args:
+        root: the state directory.
+
+    Returns:
+        The revision, None if there are no records; and those that this release knows, the one
+        that it needs last.
+
+    Raises:
+        StartError: they cannot be read, or there is no such directory.
+    """
+    path = _path(root)
+    with _told(), _beside(root):
+        return revision_of(path), REVISIONS
+
+
+def check(root: str) -> list[str]:
+    """Look the records over; a daemon may be running.
+
+    Args:
+        root: the state directory.
+
+    Returns:
+        What is wrong, in words; nothing if they are sound.
+
+    Raises:
+        StartError: there are none, they cannot be read, or have another schema.
+    """
+    path = _path(root)
+    with _told(), _beside(root) as in_use:
+        revision = _require_records(path)
+        if revision != REVISIONS[-1]:
+            raise StartError(
+                f"{path} has schema {revision!r}; this release knows what must be in "
+                f"{REVISIONS[-1]!r}"
+            )
+        return problems(path, in_use=in_use)
+
+
+def backup(root: str, target: str) -> Path:
+    """Back the records up; a daemon may be running.
+
+    Args:
+        root: the state directory.
+        target: the new file; empty for one beside those that migrations make.
+
+    Returns:
+        The backup.
+
+    Raises:
+        StartError: there are no records, or the backup cannot be made.
+    """
+    path = _path(root)
+    with _told(), _beside(root):
+        revision = _require_records(path)
+        if not target:
+            return back_up(path, path.parent / "backups", revision)
+        back_up_to(path, Path(target))
+        return Path(target)
+
+
+def restore(root: str, source: str) -> Restored:
+    """Put a backup in the place of the records, which are kept. No daemon may be running.
+
+    Args:
+        root: the state directory.
+        source: the backup.
+
+    Returns:
+        What was done.
+
+    Raises:
+        StartError: a daemon is running, or the backup cannot be used; nothing was changed then.
+    """
+    path = _path(root)
+    with _told(), _claimed(root):
+        finish_restore(path)
+        before = look_at(path)
+        there = path.exists()
+        directories, companions = DiskDirectories(root), DiskCompanions(Path(root))
+        directories.prepare()
+        with staged(Path(source), path) as copy:
+            store = open_store(copy)
+            try:
+                given = store.read(lambda r: r.next_identifier())
+                unknown = disown(
+                    store,
+                    directories,
+                    companions,
+                    buried=before.buried if before else (),
+                    given=max(given, before.following) if before else given + UNCERTAIN,
+                )
+            finally:
+                store.close()
+            kept = replace(copy, path)
+        return Restored(kept if there else None, unknown)
+
+
+def upgrade(root: str) -> tuple[str, str]:
+    """Bring the records to the newest schema, as a start does. No daemon may be running.
+
+    Args:
+        root: the state directory.
+
+    Returns:
+        The revisions before and after.
+
+    Raises:
+        StartError: a daemon is running, there are no records, or it failed; they are as before.
+    """
+    path = _path(root)
+    with _told(), _claimed(root):
+        before = _require_records(path)
+        require_own_files(root)
+        prepare_database(path)
+        return before, REVISIONS[-1]
+
+
+def go_back(root: str, revision: str) -> tuple[str, Path]:
+    """Bring the records to the schema of an older release. No daemon may be running.
+
+    Args:
+        root: the state directory.
+        revision: that schema.
+
+    Returns:
+        The revision before, and the backup that was made.
+
+    Raises:
+        StartError: a daemon is running, there are no records, or it failed; they are as before.
+    """
+    path = _path(root)
+    with _told(), _claimed(root):
+        before = _require_records(path)
+        require_own_files(root)
+        return before, downgrade(path, revision)
+
+
+def _path(root: str) -> Path:
+    if os.geteuid() != 0:
+        raise StartError("the records are root's: run this as root")
+    path = Path(database_path(plain_root(root)))
+    if not path.parent.is_dir():
+        raise StartError(f"there is no state directory {path.parent}")
+    return path
+
+
+def _require_records(path: Path) -> str:
+    revision = revision_of(path)
+    if revision is None:
+        raise StartError(f"there are no records in {path.parent}: {DATABASE} does not exist")
+    return revision
+
+
+@contextmanager
+def _claimed(root: str) -> Iterator[None]:
+    try:
+        lock = claim_root(plain_root(root), fresh=True)
+    except InUseError as error:
+        raise StartError(f"{error}. Stop the daemon first; containers go on meanwhile") from None
+    with ExitStack() as held:
+        held.callback(lock.release)
+        yield
+
+
+@contextmanager
+def _beside(root: str) -> Iterator[bool]:
+    """Keep a daemon from starting for the time of the block, or tell that one is running."""
+    try:
+        lock = claim_root(plain_root(root), fresh=True)
+    except InUseError:
+        yield True
+        return
+    with ExitStack() as held:
+        held.callback(lock.release)
+        yield False
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (DatabaseError, SnapshotterError) as error:
+        raise StartError(str(error)) from error
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise StartError(f"{where}{error.strerror}") from error

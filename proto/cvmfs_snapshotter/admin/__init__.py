@@ -1,0 +1,1 @@
+"""Asking and telling the daemon, for its operator."""

@@ -1,0 +1,1 @@
+"""The package cvmfs_snapshotter.admin.v1."""

@@ -1,0 +1,1 @@
+"""Tests with a file system that fails and hangs, as root."""
