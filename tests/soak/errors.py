@@ -1,0 +1,53 @@
+"""The kinds of errors that a soak may meet, and what explains each.
+
+Everything else is a defect. The texts are those of containerd, runc, the kernel, gRPC and ours.
+"""
+
+import re
+from typing import Final
+
+from .judging import Cause, Kind
+
+
+def _kind(name: str, pattern: str, *causes: Cause) -> Kind:
+    return Kind(name, re.compile(pattern), frozenset(causes))
+
+
+KINDS: Final = (
+    _kind(
+        "a layer below is out of reach",
+        r"layer sha256:\w+ at \S+ cannot be reached",
+        Cause.SOURCE,
+        Cause.VANISHED,
+    ),
+    _kind(
+        "the daemon is away",
+        r"daemon\.sock|error reading from server: eof|transport is closing",
+        Cause.DAEMON,
+    ),
+    _kind(
+        "containerd is away",
+        r"failed to connect to all addresses|socket closed|connection reset|broken pipe"
+        r"|recvmsg|context canceled|ttrpc: closed|containerd\.sock|shutting down"
+        r"|failed to connect to remote host|goaway|server is not initialized yet",
+        Cause.CONTAINERD,
+    ),
+    _kind(
+        "files are out of reach",
+        r"input/output error|i/o error|transport endpoint is not connected|stale file handle"
+        r"|software caused connection abort",
+        Cause.SOURCE,
+        Cause.VANISHED,
+    ),
+    _kind(
+        "a program does not run",
+        r"executable file not found|no such file or directory|exit status 1(26|27|35)\b",
+        Cause.SOURCE,
+        Cause.VANISHED,
+    ),
+    _kind(
+        "the image is gone",
+        r"not found|does not exist|no such image",
+        Cause.REMOVED,
+    ),
+)
