@@ -2,6 +2,7 @@
 
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -88,7 +89,7 @@ class Workers:
             container = cri.create(pod, reference, "sh", "-c", SHOW)
             cri.start(container)
             code = cri.wait(container)
-            _judge(sample, code, *cri.output(container))
+            _judge(sample.seen, code, *cri.output(container))
         finally:
             self._remove_pod(pod)
 
@@ -112,7 +113,7 @@ class Workers:
         sample = choices.choice(all_samples())
         name, reference = sample.image.name, self._reference(sample)
         cri = self._stand.containerd.cri
-        with self._journal.trouble(Cause.REMOVED, f"{name} removed", name):
+        with self._journal.trouble(Cause.REMOVED, f"{name} removed", [name]):
             self._journal.attempt("remove image", name, lambda: cri.remove_image(reference))
         while self._lost and not self._stopped.is_set():
             self._remove_pod(self._lost.pop())
@@ -153,6 +154,8 @@ class Workers:
         try:
             container = cri.create(pod, reference, "sleep", "1000000")
             cri.start(container)
+            written = cri.execute(container, "sh", "-c", "echo own > /tmp/own")
+            _judge(Counter(), written.code, written.stdout, written.stderr)
         except BaseException:
             self._remove_pod(pod)
             raise
@@ -160,8 +163,10 @@ class Workers:
 
     def _look_again(self, resident: Resident) -> bool:
         cri = self._stand.containerd.cri
-        result = cri.execute(resident.container, "sh", "-c", SHOW)
-        _judge(resident.sample, result.code, result.stdout, result.stderr)
+        result = cri.execute(resident.container, "sh", "-c", f"{SHOW}; cat /tmp/own")
+        # What a container has written must outlive every restart.
+        seen = resident.sample.seen + Counter(["own"])
+        _judge(seen, result.code, result.stdout, result.stderr)
         return True
 
     def _remove_pod(self, pod: Pod) -> None:
@@ -177,11 +182,11 @@ class Workers:
         return self._stand.registry.reference(sample.image)
 
 
-def _judge(sample: Sample, code: int, output: str, errors: str) -> None:
+def _judge(expected: Counter[str], code: int, output: str, errors: str) -> None:
     lines = output.splitlines()
-    if shows_wrong_files(lines, sample.seen, succeeded=code == 0):
-        extra = sorted(set(lines) - set(sample.seen))
-        missing = sorted(set(sample.seen) - set(lines))
+    if shows_wrong_files(lines, expected, succeeded=code == 0):
+        extra = sorted(set(lines) - set(expected))
+        missing = sorted(set(expected) - set(lines))
         raise WrongFilesError(f"too much {extra}, missing {missing}, exit status {code}")
     if code != 0:
         raise ContainerFailedError(f"exit status {code}: {errors}")
