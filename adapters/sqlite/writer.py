@@ -60,16 +60,16 @@ class Writer:
     def __init__(
         self,
         open_connection: Callable[[], sqlite3.Connection],
-        changing: Callable[[Collection[int]], AbstractContextManager[None]],
         make_room: Callable[[], bool],
+        changing: Callable[[Collection[int]], AbstractContextManager[None]],
     ) -> None:
         """Open the connection.
 
         Args:
             open_connection: gives one in autocommit mode that any thread may use; called again
                 should it break.
-            changing: is around every commit, with the identifiers of what has changed.
             make_room: gives up what is set aside for a full disk; tells whether there was any.
+            changing: is around every commit, with the identifiers of what has changed.
 
         Raises:
             sqlite3.Error: what ``open_connection`` raises.
@@ -170,6 +170,7 @@ class Writer:
                 self._execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _alone(self, call: _Call[Any]) -> None:
+        call.done = False
         try:
             self._begin()
             call.run(SqliteTransaction(self.connection, self._changed))

@@ -14,10 +14,12 @@ from .reconcile import add_reconcile
 from .release import add_release
 from .run import add_run
 from .status import add_status
+from .wishlist import add_wishlist
 
 COMMANDS = (
     add_run,
     add_status,
+    add_wishlist,
     add_release,
     add_reconcile,
     add_containerd_config,

@@ -20,6 +20,17 @@ _KINDS = {
 _MESSAGE_BYTES = 4 * 1024 * 1024
 
 
+def timestamp(nanoseconds: int) -> Timestamp:
+    """Give a moment as protobuf has it, to the nanosecond.
+
+    Args:
+        nanoseconds: since the epoch, UTC.
+    """
+    moment = Timestamp()
+    _set_time(moment, nanoseconds)
+    return moment
+
+
 def info(snapshot: Snapshot, into: snapshots_pb2.Info | None = None) -> snapshots_pb2.Info:
     """Give the record of a snapshot as containerd reads it.
 
@@ -38,17 +49,6 @@ def info(snapshot: Snapshot, into: snapshots_pb2.Info | None = None) -> snapshot
     _set_time(record.created_at, snapshot.created_at)
     _set_time(record.updated_at, snapshot.updated_at)
     return record
-
-
-def timestamp(nanoseconds: int) -> Timestamp:
-    """Give a moment as protobuf has it, to the nanosecond.
-
-    Args:
-        nanoseconds: since the epoch, UTC.
-    """
-    moment = Timestamp()
-    _set_time(moment, nanoseconds)
-    return moment
 
 
 def _set_time(moment: Timestamp, nanoseconds: int) -> None:

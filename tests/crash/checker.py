@@ -12,7 +12,7 @@ from cvmfs_snapshotter.domain.snapshot import Kind, Snapshot
 from cvmfs_snapshotter.domain.usecases import upkeep
 
 from .core import Core, Place
-from .world import Entry, State, digest_of, layers, remote_name
+from .world import Entry, State, number_of, remote_name
 
 Tree = Mapping[str, tuple[object, ...]]
 
@@ -22,30 +22,37 @@ def state_of(core: Core, place: Place) -> State:
 
     What lies in files is not asked here: ``payload`` is what is found.
     """
-    records = core.records()
+    names = model_names(core.records())
+    return {
+        names[record.identifier]: _entry(place, record, names[record.parent_identifier])
+        for record in core.records()
+    }
+
+
+def model_names(records: Sequence[Snapshot]) -> dict[int, str]:
+    """Give the names that snapshots have in the model, by identifier; an empty one for 0."""
     names = {0: ""}
     by_identifier = {record.identifier: record for record in records}
     assert len(records) == len(by_identifier)
 
-    def name_of(identifier: int) -> str:
+    def name(identifier: int) -> str:
         if identifier not in names:
             record = by_identifier[identifier]
-            parent = name_of(record.parent_identifier)
-            remote = record.layer is not None
-            names[identifier] = remote_name(parent, record.target) if remote else record.name
+            parent = name(record.parent_identifier)
+            names[identifier] = (
+                remote_name(parent, record.target) if record.remote else record.name
+            )
         return names[identifier]
 
-    return {
-        name_of(record.identifier): _entry(place, record, name_of(record.parent_identifier))
-        for record in records
-    }
+    for identifier in by_identifier:
+        name(identifier)
+    return names
 
 
 def _entry(place: Place, record: Snapshot, parent: str) -> Entry:
     layer = None
     if record.layer is not None:
-        digests = [digest_of(number) for number in range(len(layers()))]
-        layer = digests.index(record.layer.digest)
+        layer = number_of(record.layer.digest)
         target = str(_link(place, record.identifier).readlink())
         assert target.startswith(f"{place.host_path}/.layers/")
         assert target.endswith(f"/{record.layer.digest.hex}/layerfs")
@@ -124,7 +131,7 @@ def check_companions(core: Core, place: Place, expected: Mapping[int, Tree]) -> 
     for record in core.records():
         if record.layer is None:
             continue
-        number = [digest_of(n) for n in range(len(layers()))].index(record.layer.digest)
+        number = number_of(record.layer.digest)
         assert (record.companion is not None) == (number in expected)
         if record.companion is not None:
             assert expected[number] == companion_tree(place, record.companion.number)

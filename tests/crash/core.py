@@ -154,7 +154,7 @@ def looked_at(place: Place) -> Iterator[Core]:
     """Read what a daemon that serves has; nothing is done to it."""
     store = open_store(place.database)
     try:
-        parts = compose(str(place.root), (place.source,), store, _logger([]))
+        parts = compose(str(place.root), Config((place.source,)), store, _logger([]))
         yield Core(parts.context, parts.snapshotter, [])
     finally:
         store.close()
