@@ -23,7 +23,7 @@ KINDS: Final = (
     ),
     _kind(
         "the daemon is away",
-        r"daemon\.sock|error reading from server: eof|transport is closing",
+        r"daemon\.sock",
         Cause.DAEMON,
     ),
     _kind(
@@ -33,12 +33,18 @@ KINDS: Final = (
         r"|failed to connect to remote host|goaway|server is not initialized yet",
         Cause.CONTAINERD,
     ),
+    _kind(
+        "a connection is lost",
+        r"error reading from server: eof|transport is closing|connection closed",
+        Cause.DAEMON,
+        Cause.CONTAINERD,
+    ),
     # gRPC cancels what comes in while a server ends.
     _kind("cancelled", r"context canceled|^cancelled", Cause.DAEMON, Cause.CONTAINERD),
     _kind(
         "files are out of reach",
-        r"input/output error|i/o error|transport endpoint is not connected|stale (nfs )?file handle"
-        r"|software caused connection abort",
+        r"input/output error|i/o error|transport endpoint is not connected"
+        r"|stale (nfs )?file handle|software caused connection abort",
         Cause.SOURCE,
         Cause.DIED,
         Cause.VANISHED,

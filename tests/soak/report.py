@@ -14,6 +14,9 @@ from .judging import UNEXPECTED, Cause, Operation, Trouble, explanation
 LONGEST: Final = 100.0
 """Seconds that nothing may take, whatever is broken."""
 
+ROWS: Final = 30
+"""Most rows of the series in the text; JSON has all."""
+
 LONGEST_STAT: Final = 5.0
 """Seconds that a Stat may take, also while the source hangs; busy machines are slow."""
 
@@ -103,7 +106,7 @@ class Report:
         slowest = max(self.recoveries, default=0.0)
         lines += ["", f"the source was used again after at most {slowest:.1f} s", ""]
         lines.append(f"{'at':>6} {'pid':>8} {'MiB':>6} {'threads':>8} {'files':>6} {'probes':>7}")
-        lines += [_row(each) for each in self.series[:: max(len(self.series) // 30, 1)]]
+        lines += [_row(each) for each in self.series[:: len(self.series) // ROWS + 1]]
         for title, texts in (("defects", self.defects), ("leaks", self.leaks)):
             lines += ["", f"{title}: {len(texts) or 'none'}"]
             lines += [f"  {text}" for text in texts]

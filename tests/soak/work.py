@@ -1,5 +1,6 @@
 """What keeps the node busy: threads that pull, run, remove and ask."""
 
+import itertools
 import random
 import threading
 from collections import Counter
@@ -18,7 +19,7 @@ from tests.harness.cri import Container, Pod
 from .images import SHOW, Sample, all_samples
 from .journal import ContainerFailedError, Journal, WrongFilesError
 from .judging import Cause, shows_wrong_files
-from .stand import Stand
+from .stand import OTHER_NAMESPACE, Stand
 
 PULLERS: Final = 2
 RUNNERS: Final = 2
@@ -50,10 +51,12 @@ class Workers:
         self._journal = journal
         self._stopped = threading.Event()
         self._lost: list[Pod] = []
+        self._numbers = itertools.count(1)
         loops: Sequence[Callable[[random.Random], None]] = (
             *(self._pull_one for _ in range(PULLERS)),
             *(self._run_one for _ in range(RUNNERS)),
             self._remove_one,
+            self._use_ctr,
             self._ask,
             *(self._reside for _ in range(RESIDENTS)),
         )
@@ -118,6 +121,29 @@ class Workers:
         while self._lost and not self._stopped.is_set():
             self._remove_pod(self._lost.pop())
         self._stopped.wait(choices.uniform(2.0, 5.0))
+
+    def _use_ctr(self, choices: random.Random) -> None:
+        """Have the same layers in a second namespace, where no layer is asked for."""
+        sample = choices.choice(all_samples())
+        name, reference = sample.image.name, self._reference(sample)
+        containerd = self._stand.containerd
+        ctr, snapshotter = containerd.ctr(OTHER_NAMESPACE), containerd.snapshotter
+
+        def use() -> None:
+            ctr.pull(reference, snapshotter)
+            container = f"ctr-{next(self._numbers)}"
+            output = ctr.run_container(reference, snapshotter, container, "sh", "-c", SHOW)
+            # ctr mounts something here.
+            _judge(sample.seen + Counter(["/run"]), 0, output, "")
+
+        self._journal.attempt("use ctr", name, use)
+        self._stopped.wait(choices.uniform(1.0, 3.0))
+
+        def remove() -> None:
+            if reference in ctr.images():
+                ctr.run("images", "remove", "--sync", reference)
+
+        self._journal.attempt("remove with ctr", "", remove)
 
     def _ask(self, choices: random.Random) -> None:
         self._journal.attempt("stat", "", self._stat)
