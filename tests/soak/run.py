@@ -46,7 +46,7 @@ def soak(workspace: Workspace, seconds: float, seed: int, version: str) -> repor
         try:
             for disturbance in _plan(journal, seconds, seed):
                 threading.Event().wait(CALM)
-                with journal.trouble(disturbance.cause, disturbance.name, disturbance.image):
+                with journal.trouble(disturbance.cause, disturbance.name, disturbance.images):
                     disturbance.do(node, journal)
                 done[disturbance.name] += 1
             threading.Event().wait(CALM)

@@ -23,6 +23,10 @@ KEPT_SECONDS = 5.0
 """How long the kernel may answer from its caches: as a fault lasts."""
 
 
+OTHER_NAMESPACE = "other"
+"""A namespace of containerd's beside that of the CRI, used by `ctr`."""
+
+
 @attrs.frozen
 class Stand:
     """Everything of a soak that runs.
