@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import attrs
 
@@ -30,6 +30,9 @@ from .errors import InUseError, StartError
 from .root import DATABASE, claim_root, database_path, plain_root, require_own_files
 
 T = TypeVar("T")
+
+Reading: TypeAlias = Callable[[Records], T]
+"""Reads records, and has no other effect."""
 
 UNCERTAIN = 10_000
 """Identifiers that are passed over where the replaced records cannot tell how many were given."""
@@ -89,7 +92,7 @@ def check(root: str) -> list[str]:
         return problems(path, in_use=in_use)
 
 
-def read(root: str, operation: Callable[[Records], T]) -> T:
+def read(root: str, operation: Reading[T]) -> T:
     """Read what is recorded, and change nothing; a daemon may be running.
 
     Args:
