@@ -71,6 +71,9 @@ class Operation(Enum):
 
 _OF_IDENTITY = frozenset({Reason.NOT_MOUNTED, Reason.WRONG_REPOSITORY, Reason.DISCONNECTED})
 
+_REFUSED = frozenset({Reason.UNPROTECTED})
+"""Answers of a source that are not used: to wait would change nothing about them."""
+
 _SAYS_NOTHING = frozenset({Reason.BUSY, Reason.CIRCUIT})
 """Trouble of this daemon's own: nobody has asked the source."""
 
@@ -103,10 +106,10 @@ def cause_of(miss: Miss, asked: Operation = Operation.LOOK_UP) -> Cause | None:
         asked: which operation that was.
 
     Returns:
-        The cause; None if the miss counts for the source (the layer is simply not there) or says
-        nothing (see ``says_nothing``).
+        The cause; None if the miss counts for the source (the layer is simply not there, or is
+        refused for what it is) or says nothing (see ``says_nothing``).
     """
-    if miss.reason.healthy or says_nothing(miss.reason):
+    if miss.reason.healthy or miss.reason in _REFUSED or says_nothing(miss.reason):
         return None
     operation = Operation.IDENTITY if miss.reason in _OF_IDENTITY else asked
     return Cause(operation, miss.reason, miss.detail)

@@ -20,7 +20,7 @@ from cvmfs_snapshotter.adapters.sqlite import (
     open_store,
 )
 from cvmfs_snapshotter.adapters.sqlite.migrate import prepare_database
-from cvmfs_snapshotter.domain.errors import SnapshotterError
+from cvmfs_snapshotter.domain.errors import SnapshotterError, UnavailableError
 from cvmfs_snapshotter.domain.usecases import upkeep
 
 from .compose import Parts, compose
@@ -162,8 +162,12 @@ def _open_store(root: str, log: Log) -> Iterator[SqliteStore]:
     try:
         prepare_database(path)
         store = open_store(path, reserve)
-    except (DatabaseError, SnapshotterError) as error:
+    except DatabaseError as error:
         raise StartError(str(error)) from error
+    except UnavailableError as error:
+        raise StartError(f"{path}: {error}. `fuser {path}` shows which it is") from error
+    except SnapshotterError as error:
+        raise StartError(f"{path}: {error}") from error
     except OSError as error:
         raise StartError(f"{path} cannot be opened: {error.strerror}") from error
     if not reserve.make():

@@ -130,7 +130,8 @@ def _reconciliation(
     logger: Logger,
     held: ExitStack,
 ) -> Reconciliation:
-    store = open_store(Path(database_path(root)))
+    # A daemon may be changing the records meanwhile.
+    store = open_store(Path(database_path(root)), shared=True)
     held.callback(store.close)
     parts = compose(root, wanted.config, store, logger)
     held.callback(parts.probes.close)

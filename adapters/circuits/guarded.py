@@ -101,14 +101,14 @@ class GuardedSources:
         return outcome
 
     def directories_below(
-        self, paths: Sequence[bytes], lowers: Sequence[Layer | str], until: float
+        self, paths: Sequence[bytes], lowers: Sequence[Layer | str]
     ) -> Mapping[bytes, Directory] | Miss:
         """See ``LayerSources.directories_below``."""
         for lower in lowers:
             refusal = self._breakers.refusal(lower.source) if isinstance(lower, Layer) else None
             if refusal is not None:
                 return refusal
-        return self._inner.directories_below(paths, lowers, until)
+        return self._inner.directories_below(paths, lowers)
 
     def policy(self, source: str) -> Policy:
         """See ``LayerSources.policy``."""

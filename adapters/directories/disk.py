@@ -14,9 +14,10 @@ container that uses it. The modes are those of containerd's own overlayfs snapsh
 """
 
 import os
+import stat
 import threading
 from collections.abc import Collection, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from cvmfs_snapshotter.domain.errors import FailedPreconditionError
@@ -119,6 +120,11 @@ class DiskDirectories:
 
     def link_layer(self, identifier: int, path: str) -> None:
         """See ``Directories.link_layer``."""
+        # Asked for every layer of every container, and nearly always there: a path as a text, and
+        # one system call.
+        with suppress(OSError):
+            if os.readlink(f"{self._root}/l/{identifier}") == path:  # noqa: PTH115 - see above
+                return
         with medium(self._link(identifier), "made"):
             require_real(self._links)
             replace_link(self._link(identifier), path)
@@ -135,13 +141,25 @@ class DiskDirectories:
 
     def has_files(self, identifier: int) -> bool:
         """See ``Directories.has_files``."""
+        if self._is_there(identifier, "fs"):
+            return True
         path = self._directory(identifier) / "fs"
         with medium(path, "read"):
             require_real(self._snapshots)
             return is_directory(path)
 
+    def _is_there(self, identifier: int, name: str) -> bool:
+        # As in `link_layer`: this is asked for every layer of every container.
+        with suppress(OSError):
+            path = f"{self._root}/snapshots/{identifier}/{name}"
+            return stat.S_ISDIR(os.lstat(path).st_mode)
+        return False
+
     def mend_active(self, identifier: int, owner: tuple[int, int] | int) -> bool:
         """See ``Directories.mend_active``."""
+        if self._is_there(identifier, "fs") and self._is_there(identifier, "work"):
+            self.link_files(identifier)
+            return False
         owner = self._owner_of(owner) if isinstance(owner, int) else owner
         missing = self._mend(identifier, {"fs": (_FILES, owner), "work": (_WORK, (0, 0))})
         self.link_files(identifier)
@@ -159,7 +177,7 @@ class DiskDirectories:
                 return False
             # One at a time: a directory that somebody uses already must not be replaced.
             with self._mending:
-                path.mkdir(_PRIVATE, exist_ok=True)
+                appear_directory(path, _PRIVATE, (0, 0))
                 made = [
                     appear_directory(path / name, mode, owner)
                     for name, (mode, owner) in wanted.items()

@@ -1,5 +1,7 @@
 """The configured sources, behind the domain's port."""
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 
 from cvmfs_snapshotter.domain.companions import Directory, Names
@@ -9,6 +11,7 @@ from cvmfs_snapshotter.domain.ports.clock import Clock
 
 from .answers import diff_id_in, directories_in, miss_in, names_in, place_in
 from .prober import Message, Prober
+from .remembered import Remembered
 from .settings import SourceSettings, below_root
 
 _GONE = "the source is not configured any more"
@@ -41,6 +44,7 @@ class Sources:
         self._prober = prober
         self._clock = clock
         self._unproven: set[str] = set()
+        self._below = Remembered(clock)
 
     @property
     def patience(self) -> float:
@@ -154,7 +158,7 @@ class Sources:
             )
 
     def directories_below(
-        self, paths: Sequence[bytes], lowers: Sequence[Layer | str], until: float
+        self, paths: Sequence[bytes], lowers: Sequence[Layer | str]
     ) -> Mapping[bytes, Directory] | Miss:
         """See ``LayerSources.directories_below``."""
         layers = [lower for lower in lowers if isinstance(lower, Layer)]
@@ -162,9 +166,6 @@ class Sources:
             if layer.source not in self._settings:
                 detail = f"source {layer.source!r} is not configured any more"
                 return Miss(Reason.NO_SOURCE, detail, layer.source)
-        seconds = until - self._clock.monotonic()
-        if seconds <= 0:
-            return Miss(Reason.SLOW, f"{_TOO_LATE} the layers below were asked")
         names = list(dict.fromkeys(layer.source for layer in layers))
         request = {
             "do": "below",
@@ -175,7 +176,7 @@ class Sources:
             ],
             "paths": [path.decode(errors="surrogateescape") for path in paths],
         }
-        answer = self._prober.ask(request, seconds)
+        answer = self._follow_below(request)
         miss = miss_in(answer, "")
         if miss is not None:
             return miss
@@ -183,6 +184,23 @@ class Sources:
             return {directory.path: directory for directory in directories_in(answer)}
         except (KeyError, TypeError, ValueError):
             return Miss(Reason.FAILED, "the layers below gave no answer")
+
+    def _follow_below(self, request: Message) -> Message:
+        key = f"below {hashlib.sha256(json.dumps(request).encode()).hexdigest()}"
+
+        def finished(answer: Message) -> None:
+            if "reason" not in answer:
+                self._below.put(key, answer)
+
+        known = self._below.take(key)
+        if known is not None:
+            return known
+        limit = max((source.scan_deadline for source in self._settings.values()), default=0.0)
+        answer = self._prober.follow(key, request, finished, self.patience, limit)
+        # Who has waited for it needs it to be kept for nobody else.
+        if "reason" not in answer:
+            self._below.take(key)
+        return answer
 
     def policy(self, source: str) -> Policy:
         """See ``LayerSources.policy``."""

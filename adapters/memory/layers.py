@@ -141,7 +141,7 @@ class MemorySources:
         return attrs.evolve(self.published[layer].names, stamp=self.stamps.get(layer, ""))
 
     def directories_below(
-        self, paths: Sequence[bytes], lowers: Sequence[Layer | str], until: float
+        self, paths: Sequence[bytes], lowers: Sequence[Layer | str]
     ) -> Mapping[bytes, Directory] | Miss:
         """See ``LayerSources.directories_below``."""
         if self.below_fault is not None:
@@ -149,7 +149,7 @@ class MemorySources:
         found: dict[bytes, Directory] = {}
         for lower in lowers:
             if isinstance(lower, Layer):
-                outcome = self.look(lower, until)
+                outcome = self.look(lower, 0.0)
                 if isinstance(outcome, Miss):
                     return outcome
             for path, directory in self.shown.get(lower, {}).items():

@@ -23,3 +23,4 @@ def no_answer(reason: str, detail: str, last: Message | None = None) -> Message:
 
 
 TOO_MANY_CALLERS = no_answer(BUSY, "too many callers wait for probes already")
+TOO_MANY_REQUESTS = no_answer(BUSY, "too many long requests are under way already")

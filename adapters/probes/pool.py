@@ -1,10 +1,11 @@
 """The pool of worker processes as its callers see it."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
 
-from .answers import BUSY, FAILED, SLOW, TOO_MANY_CALLERS, no_answer
+from .answers import BUSY, FAILED, SLOW, TOO_MANY_CALLERS, TOO_MANY_REQUESTS, no_answer
 from .long import LongRequest
 from .staff import BusyError, Staff
 from .worker import Message, Worker, WorkerError
@@ -18,13 +19,16 @@ class _Conversation:
         until: Callable[[], float],
         timeout: str,
         progress: Callable[[Message], None] = lambda _: None,
+        begin: Callable[[], None] = lambda: None,
     ) -> None:
         self.timeout = timeout
         self.last: Message = {}
         self._until = until
         self._progress = progress
+        self._begin = begin
 
     def hold(self, worker: Worker, request: Message) -> Message:
+        self._begin()
         return worker.converse(request, self._until, self._note)
 
     def _note(self, sign: Message) -> None:
@@ -60,19 +64,21 @@ class ProbePool:
             workers: how many processes may live at once, at least 2. Half of them at most are at
                 long requests, so that look-ups never wait for scans.
             lost: how many more may hang, given up, before no new one is started.
-            callers: how many threads may wait here at once; beyond it the answer is ``busy`` at
-                once. Fewer than the threads of the gRPC server, so that some are always left for
-                what asks no source.
-            quiet: seconds without progress after which a long request is given up, also when
-                nobody waits for it.
-            total: seconds after which it is given up even if it makes progress.
+            callers: how many threads may wait here at once, and how many long requests there may
+                be; beyond it the answer is ``busy`` at once. Fewer than the threads of the gRPC
+                server, so that some are always left for what asks no source.
+            quiet: seconds without progress, or without its turn, after which a long request is
+                given up, also when nobody waits for it.
+            total: seconds after its turn when it is given up even if it makes progress.
         """
         self._staff = Staff(command, workers=workers, lost=lost, long=workers // 2)
         self._callers = threading.BoundedSemaphore(callers)
+        self._most_running = callers
         self._quiet = quiet
         self._total = total
         self._lock = threading.Lock()
         self._running: dict[str, LongRequest] = {}
+        self._moved_at = -math.inf
 
     def ask(self, request: Message, seconds: float) -> Message:
         """Put a request and wait for its answer.
@@ -109,8 +115,9 @@ class ProbePool:
             finished: called with the answer, or with what stands for it, whether or not anybody
                 still waits; once, by another thread, before the callers get it. Of those who join,
                 only the first one's is called. It should not raise.
-            patience: seconds without progress after which this call gives up. The request goes on
-                in the background.
+            patience: seconds without progress after which this call gives up; as long as the
+                request waits for its turn, without progress of those before it. The request goes
+                on in the background.
             limit: seconds after which it gives up even so.
 
         Returns:
@@ -122,11 +129,13 @@ class ProbePool:
             with self._lock:
                 under_way = self._running.get(key)
                 if under_way is None:
-                    under_way = LongRequest()
+                    if len(self._running) >= self._most_running:
+                        return TOO_MANY_REQUESTS
+                    under_way = LongRequest(lambda: self._moved_at)
                     # A daemon thread: the program's end must not wait for a source.
                     threading.Thread(
                         target=self._run,
-                        args=(key, under_way, request, finished, patience),
+                        args=(key, under_way, request, finished),
                         name="probe-follow",
                         daemon=True,
                     ).start()
@@ -143,17 +152,29 @@ class ProbePool:
         under_way: LongRequest,
         request: Message,
         finished: Callable[[Message], None],
-        patience: float,
     ) -> None:
         answer = no_answer(FAILED, "the request could not be put")
+        end = math.inf
+
+        def begin() -> None:
+            nonlocal end
+            self._moved_at = time.monotonic()
+            end = self._moved_at + self._total
+            under_way.begin()
+
+        def progress(sign: Message) -> None:
+            self._moved_at = time.monotonic()
+            under_way.progress(sign)
+
         try:
-            end = time.monotonic() + self._total
             conversation = _Conversation(
                 lambda: min(time.monotonic() + self._quiet, end),
                 "given up, for it makes no progress or no end",
-                under_way.progress,
+                progress,
+                begin,
             )
-            answer = self._converse(request, conversation, time.monotonic() + patience, long=True)
+            turn = time.monotonic() + self._quiet
+            answer = self._converse(request, conversation, turn, long=True)
             finished(answer)
         finally:
             with self._lock:

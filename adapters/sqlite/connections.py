@@ -2,10 +2,6 @@
 
 import sqlite3
 from pathlib import Path
-from typing import cast
-
-import sqlalchemy as sa
-from sqlalchemy.engine.interfaces import DBAPIConnection
 
 BUSY_SECONDS = 5.0
 """How long to wait for another process that holds the database: a shell, or a backup."""
@@ -42,25 +38,53 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def pool_for(path: Path) -> sa.pool.Pool:
-    """Make the pool from which readers take connections.
+class Readers:
+    """Connections for reading; whoever finds none gets a new one and never waits.
 
-    It never makes anybody wait: a reader that finds none gets a new one. What comes back is rolled
-    back, or thrown away where that fails.
-
-    Args:
-        path: of the file, which must exist.
+    SQLAlchemy's pool would cost more than the statements that are run on what it gives.
     """
 
-    def create() -> DBAPIConnection:
-        return cast("DBAPIConnection", connect(path))
+    def __init__(self, path: Path) -> None:
+        """Open nothing yet.
 
-    return sa.pool.QueuePool(create, pool_size=_IDLE, max_overflow=-1, use_lifo=True)
+        Args:
+            path: of the file, which must exist.
+        """
+        self._path = path
+        # To append and to pop is one step each, whatever other threads do. The one that was used
+        # last is taken first: its pages are still there.
+        self._idle: list[sqlite3.Connection] = []
 
+    def take(self) -> sqlite3.Connection:
+        """Give a connection in a transaction; it has to be given back.
 
-def driver_of(pooled: sa.PoolProxiedConnection) -> sqlite3.Connection:
-    """Give the driver's connection behind one of a pool.
+        Raises:
+            sqlite3.Error: it cannot be opened.
+        """
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = connect(self._path)
+        try:
+            connection.execute("BEGIN")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
-    Statements are compiled once, so that SQLAlchemy's own execution would only cost time.
-    """
-    return cast("sqlite3.Connection", pooled.driver_connection)
+    def give_back(self, connection: sqlite3.Connection) -> None:
+        """End the transaction of a connection and keep it, unless that fails or many are kept."""
+        try:
+            connection.rollback()
+        except sqlite3.Error:
+            connection.close()
+            return
+        if len(self._idle) < _IDLE:
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def close(self) -> None:
+        """Close all that are kept; nobody may be reading any more."""
+        while self._idle:
+            self._idle.pop().close()

@@ -140,7 +140,15 @@ class SqliteRecords:
 
 
 class SqliteTransaction(SqliteRecords):
-    """Implements ``Transaction`` on a connection in a transaction."""
+    """Implements ``Transaction`` on a connection in a transaction.
+
+    Attributes:
+        changed: identifiers of the snapshots that were changed, kept also by who gave it.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, changed: set[int] | None = None) -> None:
+        super().__init__(connection)
+        self.changed = set() if changed is None else changed
 
     def insert(self, snapshot: Snapshot) -> None:
         """See ``Transaction.insert``."""
@@ -154,6 +162,7 @@ class SqliteTransaction(SqliteRecords):
             raise KeyError(snapshot.identifier)
 
     def _write_named(self, statement: str, snapshot: Snapshot, row: dict[str, object]) -> int:
+        self.changed.add(snapshot.identifier)
         try:
             return self._connection.execute(statement, row).rowcount
         except sqlite3.IntegrityError as error:
@@ -164,12 +173,14 @@ class SqliteTransaction(SqliteRecords):
 
     def bury(self, identifier: int) -> None:
         """See ``Transaction.bury``."""
+        self.changed.add(identifier)
         if not self._run(statements.DELETE, id=identifier).rowcount:
             raise KeyError(identifier)
         self._run(statements.ADD_TOMBSTONE, id=identifier)
 
     def measure(self, identifier: int, usage: Usage) -> None:
         """See ``Transaction.measure``."""
+        self.changed.add(identifier)
         self._run(statements.MEASURE, identifier=identifier, size=usage.size, inodes=usage.inodes)
 
     def add_tombstones(self, identifiers: Sequence[int]) -> None:

@@ -7,11 +7,11 @@ from typing import TypeVar
 
 from cvmfs_snapshotter.domain.ports.store import Records, Transaction
 
-from .connections import connect, driver_of, pool_for
+from .connections import Readers, connect
 from .identifiers import Identifiers
+from .memory import Memory, Reading
 from .place import Place
 from .reserve import Reserve
-from .session import SqliteRecords
 from .trouble import primary_code, translated
 from .writer import Writer
 
@@ -24,13 +24,16 @@ _NO_ROOM_TO_OPEN = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CA
 class SqliteStore:
     """Implements ``Store`` on a database that has the newest schema."""
 
-    def __init__(self, path: Path, reserve: Reserve | None = None) -> None:
+    def __init__(
+        self, path: Path, reserve: Reserve | None = None, *, shared: bool = False
+    ) -> None:
         """Open the database.
 
         Args:
             path: of the file; ``migrate.prepare_database`` has made or checked it.
             reserve: is given up where a full disk would keep the store from being opened, or space
                 from being freed.
+            shared: another process may write to it, so that nothing may be remembered.
 
         Raises:
             ResourceExhaustedError: it cannot be opened.
@@ -38,7 +41,8 @@ class SqliteStore:
             OSError: it is not there.
         """
         self._reserve = reserve
-        self._pool = pool_for(path)
+        self._readers = Readers(path)
+        self._memory = Memory(0) if shared else Memory()
         self._place = Place(path)
         with translated():
             self._writer = self._open(path)
@@ -47,7 +51,7 @@ class SqliteStore:
     def _open(self, path: Path) -> Writer:
         while True:
             try:
-                return Writer(lambda: connect(path), self._make_room)
+                return Writer(lambda: connect(path), self._make_room, self._memory.changing)
             except sqlite3.Error as error:
                 if primary_code(error) not in _NO_ROOM_TO_OPEN or not self._make_room():
                     raise
@@ -58,14 +62,19 @@ class SqliteStore:
     def read(self, operation: Callable[[Records], T]) -> T:
         """See ``Store.read``."""
         self._place.require()
+        remembered = self._memory.answer(operation)
+        if remembered is not None:
+            return remembered[0]
+        moment = self._memory.now()
         with translated():
-            pooled = self._pool.connect()
+            connection = self._readers.take()
             try:
-                connection = driver_of(pooled)
-                connection.execute("BEGIN")
-                return operation(SqliteRecords(connection))
+                records = Reading(connection)
+                result = operation(records)
             finally:
-                pooled.close()
+                self._readers.give_back(connection)
+        self._memory.keep(moment, records.noted)
+        return result
 
     def write(self, operation: Callable[[Transaction], T], *, frees: bool = False) -> T:
         """See ``Store.write``."""
@@ -86,10 +95,10 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close all connections; nobody may be using the store any more."""
-        self._pool.dispose()
+        self._readers.close()
         self._writer.close()
 
 
-def open_store(path: Path, reserve: Reserve | None = None) -> SqliteStore:
+def open_store(path: Path, reserve: Reserve | None = None, *, shared: bool = False) -> SqliteStore:
     """Open the store in a database of the newest schema; see ``SqliteStore``."""
-    return SqliteStore(path, reserve)
+    return SqliteStore(path, reserve, shared=shared)

@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+_WAL_HEADER = 32
+"""Bytes before the first frame of a WAL (https://sqlite.org/fileformat2.html, "WAL File
+Format")."""
+
 
 @contextmanager
 def untouched(path: Path) -> Iterator[sqlite3.Connection]:
@@ -22,7 +26,9 @@ def untouched(path: Path) -> Iterator[sqlite3.Connection]:
         OSError: it cannot be read, or, where a copy has to be made, that cannot be written.
     """
     wal, index, journal = (beside(path, suffix) for suffix in ("-wal", "-shm", "-journal"))
-    if not has_content(wal) and not has_content(journal):
+    # One without any frame says nothing; SQLite 3.40 would try ten seconds and give up ("locking
+    # protocol") where its index must not be written.
+    if not has_content(wal, beyond=_WAL_HEADER) and not has_content(journal):
         with _opened(path, "mode=ro&immutable=1") as database:
             yield database
     elif index.exists() and not has_content(journal):
@@ -43,9 +49,9 @@ def beside(path: Path, suffix: str) -> Path:
     return path.with_name(f"{path.name}{suffix}")
 
 
-def has_content(path: Path) -> bool:
-    """Tell whether a file is there and not empty."""
-    return path.exists() and path.stat().st_size > 0
+def has_content(path: Path, beyond: int = 0) -> bool:
+    """Tell whether a file is there and has more than so many bytes."""
+    return path.exists() and path.stat().st_size > beyond
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Generic, TypeVar
 
 from .session import SqliteTransaction
@@ -57,7 +58,10 @@ class Writer:
     """
 
     def __init__(
-        self, open_connection: Callable[[], sqlite3.Connection], make_room: Callable[[], bool]
+        self,
+        open_connection: Callable[[], sqlite3.Connection],
+        make_room: Callable[[], bool],
+        changing: Callable[[Collection[int]], AbstractContextManager[None]],
     ) -> None:
         """Open the connection.
 
@@ -65,12 +69,15 @@ class Writer:
             open_connection: gives one in autocommit mode that any thread may use; called again
                 should it break.
             make_room: gives up what is set aside for a full disk; tells whether there was any.
+            changing: is around every commit, with the identifiers of what has changed.
 
         Raises:
             sqlite3.Error: what ``open_connection`` raises.
         """
         self._open = open_connection
         self._make_room = make_room
+        self._changing = changing
+        self._changed: set[int] = set()
         self.connection = open_connection()
         self._broken = False
         self._turn = threading.Lock()
@@ -130,7 +137,7 @@ class Writer:
             self._begin()
             for call in batch:
                 self._execute("SAVEPOINT one")
-                call.run(SqliteTransaction(self.connection))
+                call.run(SqliteTransaction(self.connection, self._changed))
                 self._require_transaction()
                 if call.frees and is_full(call.error):
                     # By itself it gets room.
@@ -163,9 +170,10 @@ class Writer:
                 self._execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _alone(self, call: _Call[Any]) -> None:
+        call.done = False
         try:
             self._begin()
-            call.run(SqliteTransaction(self.connection))
+            call.run(SqliteTransaction(self.connection, self._changed))
             if call.error is None:
                 self._require_transaction()
                 self._commit([call])
@@ -181,11 +189,13 @@ class Writer:
         if self._broken:
             self.connection = self._open()
             self._broken = False
+        self._changed.clear()
         self._execute("BEGIN IMMEDIATE")
 
     def _commit(self, calls: Sequence[_Call[Any]]) -> None:
         try:
-            self._execute("COMMIT")
+            with self._changing(self._changed):
+                self._execute("COMMIT")
             _settle(calls)
         except sqlite3.Error:
             raise

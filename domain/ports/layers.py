@@ -65,18 +65,20 @@ class LayerSources(Protocol):
         ...
 
     def directories_below(
-        self, paths: Sequence[bytes], lowers: Sequence[Layer | str], until: float
+        self, paths: Sequence[bytes], lowers: Sequence[Layer | str]
     ) -> Mapping[bytes, Directory] | Miss:
         """Find what directories of certain paths look like in a chain.
 
         The topmost lower that has a directory decides, unless a lower above it deletes it or has
         something else in its place. A directory that seems implied in its layer does not decide.
 
+        This is waited for like a scan: the call gives up without progress or at its own limit, the
+        work goes on in the background, and who asks the same again gets its result.
+
         Args:
             paths: of directories, relative to the root.
             lowers: the chain from the topmost to the bottom: a layer, or the path of a local
                 snapshot's files, in which deletions are those of overlayfs.
-            until: deadline on the monotonic clock, seconds.
 
         Returns:
             By path, the directory; a path that no lower shows a directory for is not in it.

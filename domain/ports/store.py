@@ -234,7 +234,7 @@ class Store(Protocol):
         """Run a reading operation on one consistent state; it never waits for a writer.
 
         Args:
-            operation: reads, and has no other effect.
+            operation: reads, has no other effect, and may run twice.
 
         Returns:
             What the operation returned.

@@ -55,27 +55,32 @@ class Base:
     chain: tuple[Snapshot, ...]
 
 
-def base_for(records: Records, key: str, parent: str) -> Base:
+def base_for(context: Context, key: str, parent: str) -> Base:
     """Read what a new snapshot would stand on, and whether its key is free.
+
+    Two readings, since a parent and its chain may be known without a look at the records. What
+    changes between or after them is found when the snapshot is recorded.
 
     Raises:
         NotFoundError: there is no such parent.
         InvalidArgumentError: the parent is not committed.
         AlreadyExistsError: the key is taken.
     """
-    base = Base(None, ())
-    if parent:
-        found = records.get(parent)
-        if found is None:
-            raise NotFoundError(f"parent {parent!r} does not exist")
-        if found.kind is not Kind.COMMITTED:
-            raise InvalidArgumentError(
-                f"parent {parent!r} is {found.kind.value}: only a committed snapshot can be one"
-            )
-        base = Base(found, records.chain(found.identifier))
-    if records.get(key) is not None:
+    base = context.store.read(lambda r: _base(r, parent)) if parent else Base(None, ())
+    if context.store.read(lambda r: r.get(key)) is not None:
         raise AlreadyExistsError(f"snapshot {key!r} exists already")
     return base
+
+
+def _base(records: Records, parent: str) -> Base:
+    found = records.get(parent)
+    if found is None:
+        raise NotFoundError(f"parent {parent!r} does not exist")
+    if found.kind is not Kind.COMMITTED:
+        raise InvalidArgumentError(
+            f"parent {parent!r} is {found.kind.value}: only a committed snapshot can be one"
+        )
+    return Base(found, records.chain(found.identifier))
 
 
 def require_unchanged(records: Records, base: Base) -> None:

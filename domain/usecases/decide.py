@@ -93,7 +93,7 @@ class _Asking:
         )
         if wrong:
             return Miss(Reason.WRONG_CHAIN, wrong, layer.source)
-        plan = translate(context, found, None if self.staged else base.chain, self.until)
+        plan = translate(context, found, None if self.staged else base.chain)
         if isinstance(plan, Miss):
             return plan
         on_top = provide(layer, self.target, base.parent, self.labels, now=0)

@@ -30,7 +30,7 @@ def prepare(
     """Make an active snapshot or provide a remote layer; see ``Snapshotter.prepare``."""
     require_name("key", key)
     given = label_rules.checked(labels)
-    base = context.store.read(lambda r: base_for(r, key, parent))
+    base = base_for(context, key, parent)
     until = deadline(context)
     _require_chain(context, key, base, until)
     if label_rules.TARGET in given:
@@ -48,7 +48,7 @@ def view(context: Context, key: str, parent: str, labels: Mapping[str, str]) -> 
     """Make a view; see ``Snapshotter.view``."""
     require_name("key", key)
     given = label_rules.checked(labels)
-    base = context.store.read(lambda r: base_for(r, key, parent))
+    base = base_for(context, key, parent)
     _require_chain(context, key, base, deadline(context))
     return _create(context, Kind.VIEW, key, base, given)
 

@@ -164,7 +164,7 @@ class Reconciliation:
         if isinstance(hit, Miss):
             return
         below = None if snapshot.kind is Kind.ACTIVE else chain
-        plan = translate(context, hit, below, self._until())
+        plan = translate(context, hit, below)
         if isinstance(plan, Miss) or not plan:
             return
         fingerprint = plan.fingerprint_for(layer.digest)

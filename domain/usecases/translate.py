@@ -13,16 +13,13 @@ _ROOT_OWNER = (0, 0)
 _MADE_MODE = 0o755
 
 
-def translate(
-    context: Context, hit: Hit, chain: Sequence[Snapshot] | None, until: float
-) -> Plan | Miss:
+def translate(context: Context, hit: Hit, chain: Sequence[Snapshot] | None) -> Plan | Miss:
     """Plan the companion of a layer on top of a chain, by the policies of its source.
 
     Args:
         context: the ports.
         hit: the layer, found just now.
         chain: what it would stand on, topmost first; None if that is not known yet.
-        until: deadline for look-ups on the monotonic clock, seconds.
 
     Returns:
         The plan, empty if the layer needs none; or why the layer is not used.
@@ -39,7 +36,7 @@ def translate(
         context.events.record(OwnersLost(layer, names.owners[0]))
     if policy.whiteouts is Whiteouts.IGNORE:
         names = names.without_whiteouts()
-    corrected = _corrected(context, layer, names, chain, until)
+    corrected = _corrected(context, layer, names, chain)
     return corrected if isinstance(corrected, Miss) else plan(names, corrected)
 
 
@@ -92,7 +89,7 @@ def refusal(layer: Layer, names: Names, policy: Policy) -> Miss | None:
 
 
 def _corrected(
-    context: Context, layer: Layer, names: Names, chain: Sequence[Snapshot] | None, until: float
+    context: Context, layer: Layer, names: Names, chain: Sequence[Snapshot] | None
 ) -> Sequence[Directory] | Miss:
     policy = context.sources.policy(layer.source).implied_directories
     if not names.implied or policy is ImpliedDirectories.IGNORE:
@@ -107,7 +104,7 @@ def _corrected(
     lowers = [s.layer or context.layout.files(s.identifier) for s in chain]
     # What the layer itself deletes further down says nothing about its own directories.
     asked = [path for path in names.implied if not names.hides_below(path)]
-    below = context.sources.directories_below(asked, lowers, until)
+    below = context.sources.directories_below(asked, lowers)
     if isinstance(below, Miss):
         return below
     published = {directory.path: directory for directory in names.directories}

@@ -26,20 +26,33 @@ def timestamp(nanoseconds: int) -> Timestamp:
     Args:
         nanoseconds: since the epoch, UTC.
     """
-    seconds, rest = divmod(nanoseconds, _NANOSECONDS)
-    return Timestamp(seconds=seconds, nanos=rest)
+    moment = Timestamp()
+    _set_time(moment, nanoseconds)
+    return moment
 
 
-def info(snapshot: Snapshot) -> snapshots_pb2.Info:
-    """Give the record of a snapshot as containerd reads it."""
-    return snapshots_pb2.Info(
-        name=snapshot.name,
-        parent=snapshot.parent,
-        kind=_KINDS[snapshot.kind],
-        created_at=timestamp(snapshot.created_at),
-        updated_at=timestamp(snapshot.updated_at),
-        labels=snapshot.labels,
-    )
+def info(snapshot: Snapshot, into: snapshots_pb2.Info | None = None) -> snapshots_pb2.Info:
+    """Give the record of a snapshot as containerd reads it.
+
+    Args:
+        snapshot: the snapshot; its times are nanoseconds since the epoch, UTC.
+        into: an empty part of a message, to be filled in place of a new one.
+    """
+    # Field by field, in place: messages made apart are copied when they become part of another.
+    record = snapshots_pb2.Info() if into is None else into
+    record.name = snapshot.name
+    record.parent = snapshot.parent
+    record.kind = _KINDS[snapshot.kind]
+    labels = record.labels
+    for name, value in snapshot.labels.items():
+        labels[name] = value
+    _set_time(record.created_at, snapshot.created_at)
+    _set_time(record.updated_at, snapshot.updated_at)
+    return record
+
+
+def _set_time(moment: Timestamp, nanoseconds: int) -> None:
+    moment.seconds, moment.nanos = divmod(nanoseconds, _NANOSECONDS)
 
 
 def mounts(of: Iterable[Mount]) -> list[mount_pb2.Mount]:
@@ -58,11 +71,13 @@ def pages(batch: Sequence[Snapshot]) -> Iterator[snapshots_pb2.ListSnapshotsResp
     page = snapshots_pb2.ListSnapshotsResponse()
     size = 0
     for snapshot in batch:
-        record = info(snapshot)
-        if size and size + record.ByteSize() > _MESSAGE_BYTES:
+        record = info(snapshot, page.info.add())
+        grown = record.ByteSize()
+        if size and size + grown > _MESSAGE_BYTES:
+            following = snapshots_pb2.ListSnapshotsResponse(info=[record])
+            del page.info[-1]
             yield page
-            page, size = snapshots_pb2.ListSnapshotsResponse(), 0
-        page.info.append(record)
-        size += record.ByteSize()
+            page, size = following, 0
+        size += grown
     if size:
         yield page

@@ -1,5 +1,6 @@
 """What surrounds every call: unreadable requests, errors, and the lines of the log."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, Never, TypeAlias
@@ -46,6 +47,7 @@ class Guard(grpc.ServerInterceptor):
         self._logger = logger
         self._calls = calls
         self._streams = streams
+        self._guarded: dict[str, Handler] = {}
 
     def intercept_service(
         self,
@@ -56,10 +58,20 @@ class Guard(grpc.ServerInterceptor):
         ended = self._streams.make_room()
         if ended:
             self.note_ended(ended)
-        handler = continuation(handler_call_details)
-        if handler is None or handler.request_deserializer is None:
+        path = handler_call_details.method
+        guarded = self._guarded.get(path)
+        if guarded is None:
+            handler = continuation(handler_call_details)
+            guarded = None if handler is None else self._guard(path.rpartition("/")[2], handler)
+            if guarded is not None:
+                # The thread that calls this is the only one that takes calls in: a handler that is
+                # made for each call would cost every caller. There are as many as methods.
+                self._guarded[path] = guarded
+        return guarded
+
+    def _guard(self, method: str, handler: "Handler") -> "Handler":
+        if handler.request_deserializer is None:
             return handler
-        method = handler_call_details.method.rpartition("/")[2]
         read = _lenient(handler.request_deserializer)
         if handler.unary_stream is not None:
             return grpc.unary_stream_rpc_method_handler(
@@ -115,6 +127,8 @@ class Guard(grpc.ServerInterceptor):
         context.abort(code, message)
 
     def _note(self, method: str, code: grpc.StatusCode, started: float) -> None:
+        if not self._logger.is_enabled_for(logging.DEBUG):
+            return
         took = round((time.monotonic() - started) * 1000, 3)
         self._logger.debug("call", method=method, code=code.name, duration_ms=took)
 

@@ -69,7 +69,9 @@ class SnapshotsServicer(snapshots_pb2_grpc.SnapshotsServicer):
     ) -> snapshots_pb2.StatSnapshotResponse:
         """See ``Snapshotter.stat``."""
         found = self._snapshotter.stat(request.key)
-        return snapshots_pb2.StatSnapshotResponse(info=convert.info(found))
+        answer = snapshots_pb2.StatSnapshotResponse()
+        convert.info(found, answer.info)
+        return answer
 
     def Update(
         self, request: snapshots_pb2.UpdateSnapshotRequest, context: grpc.ServicerContext

@@ -389,7 +389,7 @@ def test_long_requests_leave_workers(make: Make) -> None:
         second = threads.submit(pool.follow, "2", progress(1, 0.0), print, 0.2, 10.0)
 
         assert seconds_of(lambda: pid_of(pool)) < 0.5
-        assert second.result()["reason"] in {"busy", "slow"}
+        assert "busy" == second.result()["reason"]
         assert {"steps": 1} == first.result()
 
 
@@ -403,6 +403,76 @@ def test_long_requests_queue(make: Make) -> None:
         ]
 
     assert [{"steps": 1}] * 3 == [each.result() for each in answers]
+
+
+def test_patience_begins_with_the_turn(make: Make) -> None:
+    """The time in which a long request waits for its turn is not one without progress."""
+    pool = make(workers=2)
+    pid_of(pool)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(pool.follow, "1", progress(1, 0.7), print, 5.0, 10.0)
+        until(lambda: bool(pool._running))
+        second = threads.submit(pool.follow, "2", progress(1, 0.7), print, 1.0, 10.0)
+
+    assert [{"steps": 1}] * 2 == [first.result(), second.result()]
+
+
+def test_others_that_make_progress_are_waited_for(make: Make) -> None:
+    """A turn is waited for longer than the patience while those before it go on."""
+    pool = make(workers=2)
+    pid_of(pool)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(pool.follow, "1", progress(15, 0.1), print, 5.0, 10.0)
+        until(lambda: bool(pool._running))
+        started = time.monotonic()
+        second = threads.submit(pool.follow, "2", progress(1, 0.0), print, 0.8, 10.0)
+
+    assert [{"steps": 15}, {"steps": 1}] == [first.result(), second.result()]
+    assert time.monotonic() - started > 0.9
+
+
+def test_others_that_make_progress_have_a_limit(make: Make) -> None:
+    """Nobody waits for a turn longer than the limit says."""
+    pool = make(workers=2)
+    pid_of(pool)
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(pool.follow, "1", progress(15, 0.1), print, 5.0, 10.0)
+        until(lambda: bool(pool._running))
+        second = pool.follow("2", progress(1, 0.0), print, 5.0, 0.3)
+        ended = first.done()
+
+    assert "busy" == second["reason"]
+    assert not ended
+
+
+def test_a_turn_that_does_not_come(make: Make) -> None:
+    """Who gives up before is told that others are at work; the request has its turn later."""
+    pool, results = make(workers=2), Results()
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(pool.follow, "1", progress(1, 1.0), print, 5.0, 10.0)
+        until(lambda: (1, 0) == pool.count())
+        time.sleep(0.2)
+        second = pool.follow("2", progress(2, 0.0), results.take, 0.2, 10.0)
+        results.wait()
+
+    assert "busy" == second["reason"]
+    assert "in the background" in str(second["detail"])
+    assert {"steps": 1} == first.result()
+    assert [{"steps": 2}] == results.all
+
+
+def test_long_requests_are_bounded(make: Make) -> None:
+    """Nobody may join a queue without end, since each request in it has a thread."""
+    pool = make(workers=2, callers=3)
+    for number in range(3):
+        pool.follow(str(number), {"do": "stuck"}, lambda _: None, 0.05, 0.05)
+    started = time.monotonic()
+    answer = pool.follow("one more", {"do": "stuck"}, print, 5.0, 5.0)
+
+    assert time.monotonic() - started < 0.5
+    assert "busy" == answer["reason"]
+    assert "too many long requests" in str(answer["detail"])
+    assert 3 == len(pool._running)
 
 
 @pytest.mark.parametrize("bounds", [{"quiet": 0.3}, {"total": 0.3}])

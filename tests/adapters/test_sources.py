@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from cvmfs_snapshotter.adapters.layers.remembered import MOST, SECONDS, Remembered
 from cvmfs_snapshotter.adapters.layers.settings import SourceSettings
 from cvmfs_snapshotter.adapters.layers.sources import Sources
 from cvmfs_snapshotter.adapters.memory import MemoryClock
@@ -229,3 +230,77 @@ def test_scan_not_kept(clock: MemoryClock) -> None:
 
     assert NAMES == sources.scan(Layer("one", A), refuse)
     assert "disk full" in warnings[0]
+
+
+BELOW = {"directories": [["etc", 0o750, 1, 2, 3]]}
+
+
+def test_the_layers_below_are_waited_for_like_a_scan(clock: MemoryClock) -> None:
+    """The limits are those of a scan, and an answer that somebody got is asked for anew."""
+    prober = Prober(BELOW, BELOW)
+    sources = Sources([ONE, TWO], prober, clock)
+    found = [sources.directories_below([b"etc"], [Layer("one", A)]) for _ in range(2)]
+
+    assert [{b"etc": Directory(b"etc", 0o750, 1, 2, 3)}] * 2 == found
+    assert [9.0, 60.0, 9.0] * 2 == prober.seconds
+
+
+class Background(Prober):
+    """Gives up at once and has its answers when it is told to."""
+
+    def follow(
+        self,
+        key: str,
+        request: Mapping[str, object],
+        finished: Callable[[Mapping[str, object]], None],
+        patience: float,
+        limit: float,
+    ) -> Mapping[str, object]:
+        """See ``Prober.follow``."""
+        self.asked.append(request)
+        self.finish = finished
+        return {"reason": "slow", "detail": "it goes on in the background"}
+
+
+def test_what_was_found_below_in_the_background(clock: MemoryClock) -> None:
+    """Its result is there for the next one who asks the same, once."""
+    prober = Background()
+    sources = Sources([ONE], prober, clock)
+    first = sources.directories_below([b"etc"], [Layer("one", A)])
+    prober.finish(BELOW)
+    other = sources.directories_below([b"etc"], [Layer("one", B)])
+    second = sources.directories_below([b"etc"], [Layer("one", A)])
+    third = sources.directories_below([b"etc"], [Layer("one", A)])
+
+    for miss in (first, other, third):
+        assert isinstance(miss, Miss)
+        assert Reason.SLOW is miss.reason
+    assert {b"etc": Directory(b"etc", 0o750, 1, 2, 3)} == second
+    assert 3 == len(prober.asked)
+
+
+def test_a_failure_below_in_the_background(clock: MemoryClock) -> None:
+    """It is not kept: who asks next tries again."""
+    prober = Background()
+    sources = Sources([ONE], prober, clock)
+    for _ in range(2):
+        sources.directories_below([b"etc"], [Layer("one", A)])
+        prober.finish({"reason": "io-error", "detail": ""})
+
+    assert 2 == len(prober.asked)
+
+
+def test_old_answers_are_forgotten(clock: MemoryClock) -> None:
+    """By age, since layers may be published anew, and by number."""
+    kept = Remembered(clock)
+    kept.put("old", {"a": 1})
+    clock.advance(SECONDS + 1)
+    for number in range(MOST + 1):
+        kept.put(str(number), {"n": number})
+
+    assert kept.take("old") is None
+    assert kept.take("0") is None
+    assert {"n": 1} == kept.take("1")
+    assert kept.take("1") is None
+    clock.advance(SECONDS + 1)
+    assert kept.take("2") is None

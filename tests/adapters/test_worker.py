@@ -15,7 +15,7 @@ import pytest
 
 from cvmfs_snapshotter.adapters.directories.removal import remove_tree
 from cvmfs_snapshotter.adapters.layers.prober import WORKER_MODULE
-from cvmfs_snapshotter.adapters.layers.worker import identity, misses, scanning
+from cvmfs_snapshotter.adapters.layers.worker import identity, misses, pulse, scanning
 from cvmfs_snapshotter.adapters.layers.worker.__main__ import answer
 from cvmfs_snapshotter.domain.layer import CATALOG_MARKERS, WHITEOUT_PREFIX, Reason
 
@@ -581,6 +581,20 @@ def test_a_lower_that_is_gone_gives_no_answer(tmp_path: Path, directory: Path) -
     request = {"do": "below", "sources": [], "lowers": [str(tmp_path / "none")], "paths": ["a"]}
 
     assert "reason" in answer(request, lambda _: None)
+
+
+def test_a_look_at_a_chain_tells_that_it_goes_on(
+    tmp_path: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each layer that is opened and each look for a path is progress."""
+    monkeypatch.setattr(pulse, "PROGRESS_SECONDS", 0.0)
+    told: list[dict[str, object]] = []
+    source = {"root": str(tmp_path), "repository": None}
+    request = {"do": "below", "sources": [source], "lowers": [[0, HEX]], "paths": ["a", "b"]}
+    found = answer(request, told.append)
+
+    assert {"directories": []} == found
+    assert [{"steps": step} for step in (1, 2, 3)] == told
 
 
 def test_scan_shows_bytes(tmp_path: Path, directory: Path) -> None:

@@ -80,7 +80,7 @@ class CircuitContract:
         trouble = world.sources.check([other, layer], until)
         outcomes = [
             world.sources.scan(layer, _never),
-            world.sources.directories_below([b"etc"], ["/none", other, layer], until),
+            world.sources.directories_below([b"etc"], ["/none", other, layer]),
             world.sources.look(Layer(ONE, B), until),
         ]
 

@@ -178,7 +178,7 @@ class LayersContract:
     def test_directories_below(self, world: World) -> None:
         """The directory that a chain shows is described; what it does not show is left out."""
         layer = world.publish(ONE, A)
-        below = world.sources.directories_below([b"etc", b"none"], [layer], soon(world.sources))
+        below = world.sources.directories_below([b"etc", b"none"], [layer])
 
         assert {b"etc": attrs.evolve(ROOT, path=b"etc", mode=0o750)} == below
 
@@ -188,7 +188,7 @@ class LayersContract:
         world.unmount(ONE)
 
         for asked in (layer, Layer("unconfigured", A)):
-            found = world.sources.directories_below([b"etc"], [asked], soon(world.sources))
+            found = world.sources.directories_below([b"etc"], [asked])
             assert isinstance(found, Miss)
 
     def test_policies(self, world: World) -> None:

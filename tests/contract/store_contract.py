@@ -489,6 +489,21 @@ class StoreContract:
         store.raise_identifiers(5)
         assert store.new_identifier() > 10_000
 
+    def test_the_next_identifier_is_above_all_that_were_given(self, store: Store) -> None:
+        """To know it takes none, so that it can be known on a full disk."""
+        for _ in range(3):
+            given = store.new_identifier()
+            following = store.read(lambda r: r.next_identifier())
+            assert given < following
+        store.raise_identifiers(10_000)
+        assert 10_000 < store.read(lambda r: r.next_identifier())
+
+    def test_what_frees_space_is_written_like_anything_else(self, store: Store) -> None:
+        """It differs only on a full disk."""
+        store.write(lambda t: t.add_tombstones([3]), frees=True)
+
+        assert [3] == list(store.read(lambda r: r.tombstones(0, 10)))
+
     def test_one_of_many_wins(self, store: Store) -> None:
         """Writing operations run one after the other: looking first and inserting then is safe."""
         won: list[int] = []

@@ -27,7 +27,8 @@ from cvmfs_snapshotter.domain.ports.store import Position, Store, Transaction
 from cvmfs_snapshotter.domain.snapshot import NOTHING_LOCAL, Kind, Snapshot, Usage
 from cvmfs_snapshotter.domain.wishes import Wish
 
-NAMES = st.sampled_from(["a", "b", "c", "k8s.io/1/x y", "\0"])
+WORDS = ("a", "b", "c", "k8s.io/1/x y", "\0")
+NAMES = st.sampled_from(WORDS)
 TARGETS = st.sampled_from(["sha256:" + "1" * 64, "sha256:" + "2" * 64])
 
 
@@ -238,6 +239,8 @@ class StoreMachine(RuleBasedStateMachine):
                 assert 0 == chain[-1].parent_identifier
                 found = store.read(lambda r, s=snapshot: r.has_children(s.identifier))  # type: ignore[misc]
                 assert bool(self.children(snapshot)) == found
+            for word in set(WORDS) - {snapshot.name for snapshot in expected}:
+                assert store.read(lambda r, w=word: r.get(w)) is None  # type: ignore[misc]
 
 
 def test_the_stores_agree(new_database: Callable[[Path], Path]) -> None:

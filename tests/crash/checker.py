@@ -12,7 +12,7 @@ from cvmfs_snapshotter.domain.snapshot import Kind, Snapshot
 from cvmfs_snapshotter.domain.usecases import upkeep
 
 from .core import Core, Place
-from .world import Entry, State, digest_of, layers, remote_name
+from .world import Entry, State, number_of, remote_name
 
 Tree = Mapping[str, tuple[object, ...]]
 
@@ -22,30 +22,37 @@ def state_of(core: Core, place: Place) -> State:
 
     What lies in files is not asked here: ``payload`` is what is found.
     """
-    records = core.records()
+    names = model_names(core.records())
+    return {
+        names[record.identifier]: _entry(place, record, names[record.parent_identifier])
+        for record in core.records()
+    }
+
+
+def model_names(records: Sequence[Snapshot]) -> dict[int, str]:
+    """Give the names that snapshots have in the model, by identifier; an empty one for 0."""
     names = {0: ""}
     by_identifier = {record.identifier: record for record in records}
     assert len(records) == len(by_identifier)
 
-    def name_of(identifier: int) -> str:
+    def name(identifier: int) -> str:
         if identifier not in names:
             record = by_identifier[identifier]
-            parent = name_of(record.parent_identifier)
-            remote = record.layer is not None
-            names[identifier] = remote_name(parent, record.target) if remote else record.name
+            parent = name(record.parent_identifier)
+            names[identifier] = (
+                remote_name(parent, record.target) if record.remote else record.name
+            )
         return names[identifier]
 
-    return {
-        name_of(record.identifier): _entry(place, record, name_of(record.parent_identifier))
-        for record in records
-    }
+    for identifier in by_identifier:
+        name(identifier)
+    return names
 
 
 def _entry(place: Place, record: Snapshot, parent: str) -> Entry:
     layer = None
     if record.layer is not None:
-        digests = [digest_of(number) for number in range(len(layers()))]
-        layer = digests.index(record.layer.digest)
+        layer = number_of(record.layer.digest)
         target = str(_link(place, record.identifier).readlink())
         assert target.startswith(f"{place.host_path}/.layers/")
         assert target.endswith(f"/{record.layer.digest.hex}/layerfs")
@@ -99,7 +106,7 @@ def check_start(core: Core, place: Place, companions: Mapping[int, Tree]) -> Sta
     assert [] == core.errors
     assert _private_names(place) == {".": []}
     state = state_of(core, place)
-    _check_companions(core, place, companions)
+    check_companions(core, place, companions)
     return state
 
 
@@ -113,11 +120,18 @@ def _private_names(place: Place) -> dict[str, list[str]]:
     return found
 
 
-def _check_companions(core: Core, place: Place, expected: Mapping[int, Tree]) -> None:
+def check_companions(core: Core, place: Place, expected: Mapping[int, Tree]) -> None:
+    """Check that every companion in use is whole.
+
+    Args:
+        core: whose snapshots.
+        place: where.
+        expected: by number of a layer, what its companion looks like.
+    """
     for record in core.records():
         if record.layer is None:
             continue
-        number = [digest_of(n) for n in range(len(layers()))].index(record.layer.digest)
+        number = number_of(record.layer.digest)
         assert (record.companion is not None) == (number in expected)
         if record.companion is not None:
             assert expected[number] == companion_tree(place, record.companion.number)
@@ -162,7 +176,7 @@ def check_service(core: Core, place: Place, state: State) -> None:
     measured = core.records()
     assert all(r.usage is not None for r in measured if r.kind is Kind.COMMITTED)
     assert state == state_of(core, place)
-    _check_nothing_else(core, place, measured)
+    check_nothing_else(core, place, measured)
     highest = core.context.store.read(lambda r: r.highest_identifier())
     assert highest < core.context.store.new_identifier()
 
@@ -178,8 +192,8 @@ def _check_mounts(mounts: Sequence[Mount]) -> None:
                 assert all(Path(path).is_dir() for path in value.split(":"))
 
 
-def _check_nothing_else(core: Core, place: Place, records: Sequence[Snapshot]) -> None:
-    """Check that only what the records name is on disk."""
+def check_nothing_else(core: Core, place: Place, records: Sequence[Snapshot]) -> None:
+    """Check that only what the records name is on disk, after a Cleanup."""
     own = {
         r.identifier
         for r in records

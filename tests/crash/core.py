@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -14,7 +15,7 @@ import structlog
 from cvmfs_snapshotter.adapters.directories import DiskDirectories
 from cvmfs_snapshotter.adapters.layers.settings import SourceSettings
 from cvmfs_snapshotter.adapters.layers.worker.__main__ import answer
-from cvmfs_snapshotter.adapters.sqlite import migrate
+from cvmfs_snapshotter.adapters.sqlite import migrate, open_store
 from cvmfs_snapshotter.domain.filters import Pins
 from cvmfs_snapshotter.domain.snapshot import Snapshot
 from cvmfs_snapshotter.domain.usecases.context import Context
@@ -119,26 +120,44 @@ class Core:
 
 @contextmanager
 def opened(place: Place, steps: Steps | None = None) -> Iterator[Core]:
-    """Start a core: everything that the daemon does before it serves.
+    """Start a core: everything that the daemon does before it serves. It syncs nothing.
 
     Args:
         place: where.
         steps: counts the core's steps.
     """
+    with counted(steps or Steps()), started(place) as core:
+        yield core
+
+
+@contextmanager
+def started(place: Place) -> Iterator[Core]:
+    """Start a core that syncs what it writes; see ``opened``."""
     with ExitStack() as held:
-        held.enter_context(counted(steps or Steps()))
         _migrations_in_process(place, held)
         held.enter_context(
             mock.patch.object(composition, "ProbePool", return_value=DirectProber())
         )
         os.makedirs(place.root, mode=0o700, exist_ok=True)  # noqa: PTH103 - as the daemon does
-        store = daemon._open_store(str(place.root))
-        held.callback(store.close)
-        DiskDirectories(str(place.root)).prepare()
         errors: list[str] = []
-        parts = compose(str(place.root), (place.source,), store, _logger(errors))
-        daemon._tidy(parts, Config((place.source,)))
+        logger, config = _logger(errors), Config((place.source,))
+        log: Any = SimpleNamespace(logger=logger)
+        store = held.enter_context(daemon._open_store(str(place.root), log))
+        DiskDirectories(str(place.root)).prepare()
+        parts = compose(str(place.root), config, store, logger)
+        daemon._tidy(parts, config)
         yield Core(parts.context, parts.snapshotter, errors)
+
+
+@contextmanager
+def looked_at(place: Place) -> Iterator[Core]:
+    """Read what a daemon that serves has; nothing is done to it."""
+    store = open_store(place.database)
+    try:
+        parts = compose(str(place.root), Config((place.source,)), store, _logger([]))
+        yield Core(parts.context, parts.snapshotter, [])
+    finally:
+        store.close()
 
 
 def _migrations_in_process(place: Place, held: ExitStack) -> None:

@@ -14,7 +14,7 @@ from .checker import Tree, check_service, check_start, companion_tree, state_of
 from .child import Report, run_in_child
 from .core import Core, Place, opened
 from .operations import Operation, Pull, carry_out
-from .world import OK, PUBLISHED, State, layers
+from .world import OK, PUBLISHED, State, layers, number_of
 
 Operations = Sequence[tuple[Operation, ...]]
 
@@ -47,9 +47,8 @@ class Bench:
             for record in core.records():
                 assert record.layer is not None
                 if record.companion is not None:
-                    digests = [layer.hexadecimal for layer in layers()]
                     tree = companion_tree(place, record.companion.number)
-                    found[digests.index(record.layer.digest.hex)] = tree
+                    found[number_of(record.layer.digest)] = tree
         assert {1, 2} == found.keys()
         shutil.rmtree(place.root)
         return attrs.evolve(bench, companions=found)

@@ -51,6 +51,11 @@ def digest_of(number: int) -> Digest:
     return parsed
 
 
+def number_of(digest: Digest) -> int:
+    """Give the number of the layer that has a digest."""
+    return [layer.hexadecimal for layer in layers()].index(digest.hex)
+
+
 @attrs.frozen
 class Entry:
     """What is known of a snapshot.

@@ -73,11 +73,30 @@ def test_what_counts_against_a_source(reason: Reason, operation: Operation) -> N
     )
 
 
-@pytest.mark.parametrize("reason", [r for r in Reason if r.healthy])
+@pytest.mark.parametrize("reason", [r for r in Reason if r.healthy or r is Reason.UNPROTECTED])
 def test_what_counts_for_a_source(reason: Reason) -> None:
     """A missing layer, or one that is refused for what it is, says nothing against its source."""
     assert cause_of(Miss(reason, "x")) is None
     assert not says_nothing(reason)
+
+
+def test_every_reason_is_one_of_three() -> None:
+    """A reason counts for a source, against it, or says nothing; a new one has to be judged."""
+    against = {reason for reason in Reason if cause_of(Miss(reason, "x")) is not None}
+    nothing = {reason for reason in Reason if says_nothing(reason)}
+
+    assert {Reason.BUSY, Reason.CIRCUIT} == nothing
+    assert {
+        Reason.NOT_MOUNTED,
+        Reason.WRONG_REPOSITORY,
+        Reason.INPUT_OUTPUT,
+        Reason.DISCONNECTED,
+        Reason.STALE,
+        Reason.LOOP,
+        Reason.DENIED,
+        Reason.FAILED,
+        Reason.SLOW,
+    } == against
 
 
 @pytest.mark.parametrize("reason", [Reason.BUSY, Reason.CIRCUIT])

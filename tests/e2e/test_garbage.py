@@ -1,10 +1,16 @@
 """What is left when images are removed."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.harness import samples
 from tests.harness.node import Node
 from tests.harness.processes import wait_until
+from tests.harness.snapshots import Snapshots
+
+FAILED = "snapshot garbage collection failed"
+"""What containerd logs when a pass ends with an error (`core/metadata/db.go`)."""
 
 
 def _state(node: Node) -> tuple[list[str], list[str], list[str]]:
@@ -58,6 +64,39 @@ def test_pulled_again_an_image_is_remote_again(node: Node) -> None:
     assert again.downloaded == [0] * 5
     result = node.containerd.cri.run(again.reference, "sh", "-c", samples.SHOW_A)
     assert (result.code, result.stdout) == (0, samples.SHOWN_BY_A)
+
+
+@pytest.mark.parametrize("setup", ["1.6", "2.1"], indirect=True)
+def test_a_thousand_snapshots_in_one_pass(node: Node) -> None:
+    """containerd takes all of them at once: some on remote layers, some on local ones."""
+    image = samples.image_a()
+    node.repository.publish(*image.layers)
+    node.pull(image)
+    before = _state(node)
+    ctr = node.containerd.ctr()
+    ctr.run("leases", "create", "--id", "thousand")
+    snapshotter = node.containerd.snapshotter
+    client = Snapshots.connect(node.containerd.socket, "k8s.io", snapshotter, lease="thousand")
+
+    def make(number: int) -> None:
+        client.prepare(f"container-{number}", image.chain_ids[-1])
+        client.prepare(f"unpack-{number}", "")
+        client.commit(f"base-{number}", f"unpack-{number}")
+        if number % 2:
+            client.prepare(f"local-{number}", f"base-{number}")
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(make, range(400)))
+    client.close()
+    assert len(before[0]) + 1000 == len(node.daemon.snapshots())
+
+    ctr.run("leases", "delete", "--sync", "thousand")
+
+    # containerd answers when the records are gone; it calls Cleanup after that.
+    assert before[0] == sorted(node.daemon.snapshots())
+    wait_until(f"{_state(node)} is {before} again", lambda: _state(node) == before, seconds=60.0)
+    trouble = [line for line in node.containerd.log.read_text().splitlines() if FAILED in line]
+    assert [] == trouble
 
 
 def test_layers_that_another_image_uses_stay(node: Node) -> None:

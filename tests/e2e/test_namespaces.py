@@ -102,6 +102,40 @@ def test_the_first_namespace_may_be_the_one_with_local_layers(
     assert _read(other, image.chain_ids[-1], scratch) == EXPECTED
 
 
+def test_a_local_snapshot_elsewhere_may_carry_the_same_target(
+    node: Node, other: Snapshots, scratch: Path
+) -> None:
+    """Pulled in one namespace before its layers are published, in the other one after that."""
+    image = samples.image_a()
+    reference = node.registry.reference(image)
+    assert other.unpack(image, reference, scratch) == ["unpacked"] * 5
+    node.repository.publish(*image.layers)
+
+    pulled = node.pull(image)
+
+    assert pulled.outcomes == ["hit"] * 5
+    assert pulled.downloaded == [0] * 5
+    result = node.containerd.cri.run(reference, "sh", "-c", samples.SHOW_A)
+    assert (result.code, result.stdout) == (0, samples.SHOWN_BY_A)
+    assert _read(other, image.chain_ids[-1], scratch) == EXPECTED
+
+
+def test_a_miss_where_a_local_snapshot_elsewhere_carries_the_same_target(
+    node: Node, other: Snapshots, scratch: Path
+) -> None:
+    """The same layers, published nowhere: each namespace has its own."""
+    image = samples.image_a()
+    reference = node.registry.reference(image)
+    assert other.unpack(image, reference, scratch) == ["unpacked"] * 5
+
+    pulled = node.pull(image)
+
+    assert pulled.outcomes == ["miss"] * 5
+    result = node.containerd.cri.run(reference, "sh", "-c", samples.SHOW_A)
+    assert (result.code, result.stdout) == (0, samples.SHOWN_BY_A)
+    assert len(node.daemon.snapshots()) >= 10
+
+
 def test_garbage_collection_looks_at_all_namespaces(
     node: Node, other: Snapshots, scratch: Path
 ) -> None:

@@ -20,6 +20,8 @@ DESCRIBE = (
     "find /bin /data /tmp /etc -type d -exec stat -c '%n %f %u %g' {} +"
 )
 
+one_version = pytest.mark.parametrize("setup", ["1.6"], indirect=True)
+
 
 def _sizes(image: Image) -> list[int]:
     return [len(layer.blob) for layer in image.layers]
@@ -44,6 +46,20 @@ def test_only_layers_from_the_first_miss_on_are_downloaded(node: Node, published
     assert (result.code, result.stdout, result.stderr) == (0, samples.SHOWN_BY_A, "")
 
 
+def test_layers_above_a_gap_are_downloaded_and_not_unpacked(node: Node) -> None:
+    """Where one in the middle is not published, the others are used; those above cost bytes."""
+    image = samples.image_a()
+    node.repository.publish(*image.layers[:2], *image.layers[3:])
+
+    pulled = node.pull(image)
+
+    assert ["hit", "hit", "miss", "hit", "hit"] == pulled.outcomes
+    assert [0, 0, *_sizes(image)[2:]] == pulled.downloaded
+    result = node.containerd.cri.run(pulled.reference, "sh", "-c", samples.SHOW_A)
+    assert (0, samples.SHOWN_BY_A, "") == (result.code, result.stdout, result.stderr)
+
+
+@pytest.mark.parametrize("setup", ["1.6", "2.1-transfer"], indirect=True)
 @pytest.mark.parametrize("published", [5, 2])
 def test_a_decision_says_what_and_why(node: Node, published: int) -> None:
     """Each layer has one line in the log, with digest, outcome and the reason of a miss."""
@@ -62,6 +78,7 @@ def test_a_decision_says_what_and_why(node: Node, published: int) -> None:
             assert decision.reason
 
 
+@one_version
 @pytest.mark.parametrize("published", [5, 2, 0])
 def test_a_setuid_program_works(node: Node, published: int) -> None:
     """The setuid bit of a file in a layer holds in a container, from wherever the layer comes."""
@@ -122,6 +139,7 @@ def test_layers_that_occur_several_times(node: Node) -> None:
     assert (result.code, result.stdout, result.stderr) == (0, samples.SHOWN_BY_C, "")
 
 
+@one_version
 @pytest.mark.parametrize("published", [1, 3, 5])
 def test_layers_that_occur_several_times_in_a_mixed_stack(node: Node, published: int) -> None:
     """The same image works where only its lowest layers are published."""
@@ -177,6 +195,7 @@ def test_whiteouts_may_be_ignored(base: Workspace, registry: Registry) -> None:
         assert ".cvmfscatalog" not in shown
 
 
+@one_version
 def test_the_daemon_mounts_nothing(node: Node) -> None:
     """No mount but those of containerd for its containers; none below the daemon's root."""
     image = samples.image_a()

@@ -9,16 +9,27 @@ from tests.harness.cri import Container, Pod
 from tests.harness.node import Node
 
 
-def _restart_daemon(node: Node) -> None:
+def _kill_daemon(node: Node) -> None:
     node.restart_daemon()
 
 
-def _restart_containerd(node: Node) -> None:
+def _terminate_daemon(node: Node) -> None:
+    assert node.daemon.terminate() == 0
+    node.daemon.start()
+    node.wait_connected()
+
+
+def _kill_containerd(node: Node) -> None:
     node.containerd.kill()
     node.containerd.start()
 
 
-def _restart_both(node: Node) -> None:
+def _terminate_containerd(node: Node) -> None:
+    node.containerd.terminate()
+    node.containerd.start()
+
+
+def _kill_both(node: Node) -> None:
     node.daemon.kill()
     node.containerd.kill()
     node.daemon.start()
@@ -52,15 +63,20 @@ def test_a_container_outlives_the_daemon(node: Node, published: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "restart",
-    [_restart_daemon, _restart_containerd, _restart_both],
-    ids=["daemon", "containerd", "both"],
+    ("restart", "published"),
+    [
+        pytest.param(_kill_daemon, 5, id="kill-daemon"),
+        pytest.param(_terminate_daemon, 5, id="end-daemon"),
+        pytest.param(_kill_containerd, 5, id="kill-containerd"),
+        pytest.param(_terminate_containerd, 5, id="end-containerd"),
+        pytest.param(_kill_both, 5, id="kill-both"),
+        pytest.param(_kill_both, 2, id="kill-both-mixed"),
+    ],
 )
-@pytest.mark.parametrize("published", [5, 2])
-def test_killed_and_started_again(
+def test_ended_and_started_again(
     node: Node, published: int, restart: Callable[[Node], None]
 ) -> None:
-    """Afterwards the old container goes on, a new one starts, and a pull finds all in place."""
+    """By SIGKILL or SIGTERM: the old container goes on, a new one starts, all is in place."""
     reference, pod, container = _run_a(node, published)
 
     restart(node)

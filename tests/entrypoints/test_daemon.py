@@ -614,7 +614,7 @@ def test_damaged_database(place: Place, damage: Callable[[Path], None]) -> None:
 
     message = place.refused()
     assert f"{place.database} cannot be read as a database of this program" in message
-    assert "It was left as it is: restore one of the backups" in message
+    assert "It was left as it is. There is no backup of it" in message
     assert before == _tree(place.root)
 
 

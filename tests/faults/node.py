@@ -17,7 +17,7 @@ from tests.harness.fuse.file_system import FileSystem
 from tests.harness.layers import Layer, digest_of
 from tests.harness.processes import processes, wait_until
 
-DEADLINE = 1.0
+DEADLINE = 2.0
 """Seconds that a look-up may take in these tests, unless one says otherwise."""
 
 SLACK = 5.0

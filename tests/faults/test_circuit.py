@@ -22,6 +22,7 @@ from cvmfs_snapshotter.domain.circuit import FAILURES, State
 from cvmfs_snapshotter.domain.errors import AlreadyExistsError
 from cvmfs_snapshotter.domain.events import CircuitClosed, CircuitOpened
 from cvmfs_snapshotter.domain.layer import Digest, Hit, Reason
+from cvmfs_snapshotter.domain.layer import Layer as Published
 from cvmfs_snapshotter.entrypoints.compose_sources import Tended, tend
 from cvmfs_snapshotter.entrypoints.fanout import FanOut, WakeOnOpening
 from tests.contract.wire import WireSnapshotter
@@ -52,9 +53,8 @@ class Stand:
 
     def look(self, layer: Layer) -> Reason:
         """Look a layer up, and give the reason of the outcome."""
-        digest = Digest(layer.hexadecimal)
         until = time.monotonic() + self.tended.sources.patience
-        outcome = self.tended.sources.find(digest, until)
+        outcome = self.tended.sources.look(Published("tests", Digest(layer.hexadecimal)), until)
         return Reason.HIT if isinstance(outcome, Hit) else outcome.reason
 
     @property
@@ -114,7 +114,7 @@ def test_servers_out_of_reach(stand: Stand) -> None:
     assert Reason.HIT is stand.look(cached)
     assert [Reason.INPUT_OUTPUT] * 2 == [stand.look(cold), stand.look(colder)]
     assert Reason.CIRCUIT is stand.look(cached)
-    assert cvmfs_says(stand.cvmfs) == stand.cvmfs.repository
+    assert stand.cvmfs.repository == os.getxattr(stand.cvmfs.point, "user.fqrn").decode()
 
     wait_until("it was tried twice", lambda: stand.tries >= 2)
     assert [CircuitOpened] == stand.heard()
@@ -123,11 +123,6 @@ def test_servers_out_of_reach(stand: Stand) -> None:
     stand.wait_for(State.CLOSED)
     assert [Reason.HIT] * 3 == [stand.look(each) for each in (cached, cold, colder)]
     assert [CircuitOpened, CircuitClosed] == stand.heard()
-
-
-def cvmfs_says(cvmfs: FileSystem) -> str:
-    """Ask the root for the name of the repository."""
-    return os.getxattr(cvmfs.point, "user.fqrn").decode()
 
 
 def test_same_layer_fails_twice(stand: Stand) -> None:

@@ -17,14 +17,15 @@ from cvmfs_snapshotter.adapters.layers.sources import Sources
 from cvmfs_snapshotter.adapters.probes import ProbePool, worker_command
 from cvmfs_snapshotter.domain.errors import UnavailableError
 from cvmfs_snapshotter.domain.labels import LAYER_DIGEST, TARGET
-from cvmfs_snapshotter.domain.layer import Digest, Miss
+from cvmfs_snapshotter.domain.layer import Digest, Layer, Miss
 from cvmfs_snapshotter.entrypoints.rpc.server import THREADS
 from tests.faults.node import DEADLINE, OPENED, SLACK, Node, node_on, seconds_of, workers
 from tests.faults.stand import LAYERS, place
 from tests.harness.fuse.faults import Operation, hangs
-from tests.harness.fuse.file_system import FileSystem
+from tests.harness.fuse.file_system import FileSystem, file_system
 from tests.harness.layers import digest_of
 from tests.harness.processes import processes, wait_until
+from tests.harness.repository import Repository
 
 PROBES = 26
 """Most processes of a daemon with one source: 20 for requests, 3 that try it, 3 that hold it."""
@@ -56,6 +57,29 @@ def test_a_pull_without_remote_layers(cvmfs: FileSystem, operation: Operation) -
 
     assert ("miss", "slow") == (decision.outcome, decision.reason)
     assert DEADLINE / 2 < took < DEADLINE + SLACK
+
+
+def test_one_deadline_for_all_sources(cvmfs: FileSystem, repository: Repository) -> None:
+    """Where two sources hang, nobody waits for one after the other."""
+    deadline = 6.0
+    point = repository.path.parent / "other"
+    second = (
+        f'[[source]]\nname = "other"\nkind = "cvmfs"\npath = "{point}"\n'
+        f'repository = "{cvmfs.repository}"\nlookup_deadline = {deadline}\n'
+    )
+    with (
+        file_system(repository.path, point) as other,
+        node_on(cvmfs, deadline=deadline, more=second) as node,
+    ):
+        wait_until("both are there", lambda: len(node.lines("source is there")) == 2)
+        cvmfs.breaks(hangs())
+        other.breaks(hangs())
+        started = time.monotonic()
+        decision = node.pull(LAYERS[0])
+        took = time.monotonic() - started
+
+    assert ("miss", "slow") == (decision.outcome, decision.reason)
+    assert took < 2 * deadline - 1
 
 
 def test_once_the_circuit_is_open(cvmfs: FileSystem) -> None:
@@ -194,7 +218,10 @@ def test_a_thousand_look_ups_that_all_hang(cvmfs: FileSystem) -> None:
     cvmfs.breaks(hangs())
     try:
         found = [
-            sources.find(Digest(digest_of(str(number).encode())[7:]), clock.monotonic() + 0.2)
+            sources.look(
+                Layer("tests", Digest(digest_of(str(number).encode())[7:])),
+                clock.monotonic() + 0.2,
+            )
             for number in range(1000)
         ]
         living, lost = pool.count()

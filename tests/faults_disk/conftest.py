@@ -8,6 +8,7 @@ from pathlib import Path
 import attrs
 import pytest
 
+from cvmfs_snapshotter.domain.snapshot import Snapshot
 from tests.contract.wire import WireSnapshotter
 from tests.harness.daemon import Daemon
 from tests.harness.mounts import unmount_below
@@ -68,9 +69,15 @@ class Node:
         (self.disk / name).unlink()
 
 
+def everything(client: WireSnapshotter) -> list[Snapshot]:
+    """List all snapshots."""
+    found = [snapshot for batch in client.list([]) for snapshot in batch]
+    return sorted(found, key=lambda snapshot: snapshot.name)
+
+
 @pytest.fixture(params=["ext4", "tmpfs"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Give the type of the small file system."""
+    """Give the type of the small file system, "none" for the disk that is there."""
     return str(request.param)
 
 
@@ -83,13 +90,14 @@ def node(kind: str) -> Iterator[Node]:
         held.callback(daemon.stop)
         disk = daemon.root
         disk.mkdir(0o700)
-        mount_small(kind, disk, work.base / "image")
+        if kind != "none":
+            mount_small(kind, disk, work.base / "image")
         held.callback(unmount_below, disk)
         yield Node(daemon, disk, repository, held)
 
 
-def mount_small(kind: str, point: Path, image: Path) -> None:
-    """Mount a new small file system, whose image is a file beside it if it needs one."""
+def mount_small(kind: str, point: Path, image: Path, *, make: bool = True) -> None:
+    """Mount a small file system, a new one if wanted; some have an image, which is a file."""
     if kind == "tmpfs":
         command = [
             "mount",
@@ -101,7 +109,8 @@ def mount_small(kind: str, point: Path, image: Path) -> None:
             str(point),
         ]
     else:
-        subprocess.run(["truncate", "--size", SIZE, image], check=True)
-        subprocess.run([*MAKERS[kind], image], check=True)
+        if make:
+            subprocess.run(["truncate", "--size", SIZE, image], check=True)
+            subprocess.run([*MAKERS[kind], image], check=True)
         command = ["mount", "-o", "loop,errors=remount-ro", str(image), str(point)]
     subprocess.run(command, check=True)

@@ -2,26 +2,22 @@
 
 import os
 import re
+import shutil
 from collections.abc import Callable
 
 import pytest
 
 from cvmfs_snapshotter.adapters.sqlite.reserve import FILES
-from cvmfs_snapshotter.domain.errors import ResourceExhaustedError
-from cvmfs_snapshotter.domain.snapshot import Snapshot
+from cvmfs_snapshotter.domain.errors import AlreadyExistsError, ResourceExhaustedError
+from cvmfs_snapshotter.domain.labels import LAYER_DIGEST, TARGET
+from cvmfs_snapshotter.entrypoints.cli import main
 from tests.contract.wire import WireSnapshotter
-from tests.faults_disk.conftest import Node
-from tests.harness.layers import file, layer
+from tests.faults_disk.conftest import Node, everything
+from tests.harness.layers import layer, whiteout
 
 BIG = {f"l{number}": "x" * 4000 for number in range(10)}
 
-HELLO = layer(file("hello", "hello\n"))
-
-
-def everything(client: WireSnapshotter) -> list[Snapshot]:
-    """List all snapshots."""
-    found = [snapshot for batch in client.list([]) for snapshot in batch]
-    return sorted(found, key=lambda snapshot: snapshot.name)
+NUMEROUS = layer(*(whiteout(f"directory{number}/gone") for number in range(100)))
 
 
 def until_exhausted(client: WireSnapshotter, call: Callable[[int], object]) -> str:
@@ -141,3 +137,43 @@ def test_starts_again_when_all_was_used_up(node: Node, kill: bool) -> None:
 
     assert 199 == len(everything(client))
     free_all(client, node)
+
+
+def test_a_companion_that_finds_no_room(node: Node) -> None:
+    """What is needed for a layer is made as a whole or not at all, and later the layer is used."""
+    node.repository.publish(NUMEROUS)
+    node.daemon.start()
+    client = node.client()
+    labels = {TARGET: NUMEROUS.diff_id, LAYER_DIGEST: NUMEROUS.digest}
+    take_inodes(node)
+    with pytest.raises(ResourceExhaustedError, match=r"companion .* No space left on device"):
+        client.prepare("key", "", labels)
+    assert [] == everything(client)
+    assert ["shared"] == [path.name for path in (node.disk / "companions").iterdir()]
+    assert ["s"] == node.daemon.links()
+
+    shutil.rmtree(node.disk / "filler")
+    with pytest.raises(AlreadyExistsError, match="is provided"):
+        client.prepare("key", "", labels)
+    assert 1 == len(everything(client))
+
+
+def test_a_backup_that_finds_no_room(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is refused with the reason, and nothing of it is left."""
+    node.daemon.start()
+    prepare_many(node.client())
+    node.fill()
+
+    assert 1 == main(["db", "backup", "--root", str(node.disk)])
+    assert re.search(r"could not be backed up.*(full|No space)", capsys.readouterr().err)
+    assert [] == list((node.disk / "backups").glob("*"))
+
+
+def test_a_first_start_on_a_full_disk(node: Node) -> None:
+    """There is nothing to free then: it is refused with the reason, and works later."""
+    node.fill()
+    with pytest.raises(RuntimeError, match=r"cvmfs-snapshotter: .*(No space left|disk is full)"):
+        node.daemon.start()
+    node.free()
+    node.daemon.start()
+    node.client().prepare("key", "", {})

@@ -104,6 +104,22 @@ class Cri:
         request = cri.RemoveImageRequest(image=cri.ImageSpec(image=reference))
         self._images.RemoveImage(request, timeout=TIMEOUT)
 
+    # Usage.
+
+    def image_usage(self) -> cri.FilesystemUsage:
+        """Tell what all snapshots use together, as the last sweep found it."""
+        answer = self._images.ImageFsInfo(cri.ImageFsInfoRequest(), timeout=TIMEOUT)
+        (found,) = answer.image_filesystems
+        return found
+
+    def container_usage(self, container: Container) -> cri.FilesystemUsage:
+        """Tell what the snapshot of a running container uses, as the last sweep found it."""
+        request = cri.ListContainerStatsRequest()
+        answer = self._runtime.ListContainerStats(request, timeout=TIMEOUT)
+        return next(
+            each.writable_layer for each in answer.stats if each.attributes.id == container.id
+        )
+
     # Pods.
 
     def run_pod(self, users_from: int | None = None) -> Pod:

@@ -46,6 +46,11 @@ class Node:
         """Give what does the work."""
         return self.parts.snapshotter
 
+    def asked_again(self) -> bool:
+        """Let the trial that may be due take place, and tell whether the source is asked."""
+        self.parts.tended.tenders["tests"].work()
+        return not self.parts.tended.breakers.standing("tests").circuit.refuses
+
     def layer(self, digits: str = DIGITS) -> Path:
         """Make the directory of a layer, and give the one around its files."""
         directory = self.source / ".layers" / digits[:2] / digits
@@ -106,6 +111,7 @@ def node(tmp_path: Path, new_database: Callable[[Path], Path]) -> Iterator[Node]
     parts = compose(str(root), Config((settings,)), store, structlog.get_logger())
     yield Node(root, source, outside, parts)
     parts.probes.close()
+    parts.tended.stop(10.0)
     store.close()
     touched = outside.touched()
     outside.close()

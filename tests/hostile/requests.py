@@ -121,6 +121,14 @@ def made_up(chance: random.Random) -> tuple[str, bytes]:
     return method, bytes(data)
 
 
+def noise(chance: random.Random) -> bytes:
+    """Make up bytes that are not meant to be anything."""
+    data = bytearray(chance.randbytes(chance.randrange(40)))
+    for _ in range(chance.randrange(4)):
+        _damage(data, chance)
+    return bytes(data)
+
+
 def _fields(method: str, chance: random.Random) -> dict[str, object]:
     def text() -> str:
         return chance.choice(TEXTS)

@@ -10,6 +10,7 @@ import pytest
 from cvmfs_snapshotter.adapters.directories.removal import remove_tree
 from cvmfs_snapshotter.domain.errors import UnavailableError
 from cvmfs_snapshotter.domain.labels import TARGET
+from tests.harness.processes import wait_until
 from tests.hostile.conftest import DIGITS, Node
 
 OTHER = "cd" + "1" * 62
@@ -235,11 +236,15 @@ def test_a_source_that_is_a_link(node: Node) -> None:
     with pytest.raises(UnavailableError, match="not published"):
         node.snapshotter.prepare("container", parent, {})
     node.source.unlink()
+    node.source.symlink_to(first)
+    node.snapshotter.prepare("container", parent, {})
+    node.source.unlink()
     node.source.symlink_to("nowhere")
     assert "hit" != node.pull(number=2)
     with pytest.raises(UnavailableError, match="not-mounted"):
-        node.snapshotter.prepare("container", parent, {})
+        node.snapshotter.prepare("another", parent, {})
     node.source.unlink()
     node.source.symlink_to(first)
-    node.snapshotter.prepare("container", parent, {})
+    wait_until("a trial closes the circuit", node.asked_again)
+    node.snapshotter.prepare("another", parent, {})
     remove_tree(node.source.parent, "second")

@@ -19,11 +19,14 @@ from structlog.testing import LogCapture
 
 from cvmfs_snapshotter.domain.errors import FailedPreconditionError
 from cvmfs_snapshotter.domain.layer import Digest
-from cvmfs_snapshotter.entrypoints.rpc.server import SnapshotServer
+from cvmfs_snapshotter.entrypoints.rpc.admin import AdminServicer
+from cvmfs_snapshotter.entrypoints.rpc.health import HealthServicer
+from cvmfs_snapshotter.entrypoints.rpc.server import Service, SnapshotServer
 from cvmfs_snapshotter.proto.containerd.services.snapshots.v1 import snapshots_pb2 as pb
 from tests.contract.bench import Bench, on_disk
 from tests.contract.conftest import new_database
 from tests.hostile import requests
+from tests.rpc.overseen import Overseen
 
 __all__ = ["new_database"]
 
@@ -76,7 +79,8 @@ class Target:
 
     def _call(self, method: str, data: bytes) -> tuple[grpc.StatusCode, str]:
         # The answer to all but List is one message; reading it as a stream serves for both.
-        send: Callable[..., Iterator[bytes]] = self.channel.unary_stream(f"{SERVICE}/{method}")
+        path = method if method.startswith("/") else f"{SERVICE}/{method}"
+        send: Callable[..., Iterator[bytes]] = self.channel.unary_stream(path)
         try:
             for _ in send(data, timeout=60.0):
                 pass
@@ -127,7 +131,9 @@ def target(
         logger = structlog.wrap_logger(
             None, processors=[log], wrapper_class=structlog.make_filtering_bound_logger("info")
         )
-        server = SnapshotServer(bench.snapshotter, logger)
+        overseer = Overseen().overseer
+        services: list[Service] = [AdminServicer(overseer), HealthServicer(overseer)]
+        server = SnapshotServer(bench.snapshotter, logger, services=services)
         path = directory / "s"
         server.bind(str(path))
         server.start()
@@ -163,6 +169,24 @@ def test_requests_of_any_shape(target: Target, seed: int) -> None:
         if number % 100 == 0:
             target.reset()
         target.send(*requests.made_up(chance))
+    target.require_sound()
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        *(f"/cvmfs_snapshotter.admin.v1.Admin/{name}" for name in ("Status", "Hold", "Release")),
+        *(f"/grpc.health.v1.Health/{name}" for name in ("Check", "List")),
+    ],
+)
+def test_the_other_services(target: Target, method: str) -> None:
+    """What is served beside the snapshots bears the same."""
+    target.reset()
+    chance = random.Random(method)  # noqa: S311 - tests, not secrets
+    for _ in range(200):
+        target.send(method, requests.noise(chance))
+    for text in requests.TEXTS:
+        target.send(method, _field(1, text.encode()))
     target.require_sound()
 
 

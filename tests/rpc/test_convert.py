@@ -14,8 +14,11 @@ def _snapshot(number: int, *, labels: dict[str, str] | None = None) -> Snapshot:
 )
 def test_times_are_exact(nanoseconds: int) -> None:
     """A moment keeps its nanoseconds, which a float of seconds would lose."""
-    stamp = convert.timestamp(nanoseconds)
+    record = convert.info(Snapshot(1, "n", 0, "", Kind.ACTIVE, nanoseconds, nanoseconds, {}))
+    stamp = record.created_at
 
+    assert record.HasField("created_at")
+    assert record.created_at == record.updated_at
     assert nanoseconds == stamp.seconds * 1_000_000_000 + stamp.nanos
     assert 0 <= stamp.nanos < 1_000_000_000
 

@@ -42,6 +42,7 @@ from .manifests import manifest_at
 from .metadata import diff_id
 from .misses import FAILED, MissError, miss_of
 from .opening import LayerDirectory, layer_directory, source_root
+from .pulse import Pulse
 from .scanning import MAX_DEPTH, Scan
 from .surveying import survey
 
@@ -98,11 +99,13 @@ def scan(request: dict[str, Any], report: Report) -> dict[str, object]:
             return Scan(report).run(layer.files, layer.path)
 
 
-def below(request: dict[str, Any], _: Report) -> dict[str, object]:
+def below(request: dict[str, Any], report: Report) -> dict[str, object]:
     """Find what directories look like in a chain; see the table above."""
+    pulse = Pulse(report)
     with ExitStack() as opened:
         lowers: list[Lower] = []
         for lower in request["lowers"]:
+            pulse.beat()
             if isinstance(lower, str):
                 lowers.append(Unpacked(opened.enter_context(source_root(lower))))
                 continue
@@ -113,7 +116,7 @@ def below(request: dict[str, Any], _: Report) -> dict[str, object]:
         try:
             found = [
                 [path, stat.S_IMODE(d.st_mode), d.st_uid, d.st_gid, d.st_mtime_ns]
-                for path, d in directories_below(request["paths"], lowers)
+                for path, d in directories_below(request["paths"], lowers, pulse.beat)
             ]
         except OSError as error:
             raise miss_of(error, "a lower layer") from error

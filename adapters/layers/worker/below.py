@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from .ingest import Ingest
 from .opening import open_directory
@@ -87,13 +87,14 @@ Lower = Published | Unpacked
 
 
 def directories_below(
-    paths: Iterable[str], lowers: list[Lower]
+    paths: Iterable[str], lowers: list[Lower], moved: Callable[[], None] = lambda: None
 ) -> Iterator[tuple[str, os.stat_result]]:
     """Find the directory that a chain shows under each path.
 
     Args:
         paths: relative to the root.
         lowers: the chain from the topmost to the bottom.
+        moved: called after each look at a lower, as a sign of progress.
 
     Yields:
         Path and metadata, for the paths under which there is a directory with metadata of its own.
@@ -104,6 +105,7 @@ def directories_below(
     for path in paths:
         for lower in lowers:
             found, goes_on = _in_one(path.split("/"), lower)
+            moved()
             if found is not None and lower.decides(found):
                 yield path, found
                 break

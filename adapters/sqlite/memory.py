@@ -1,0 +1,170 @@
+"""Snapshots that were read lately, so that most reads need no statement.
+
+What is remembered is what the database holds, never older: a transaction takes out what it changes
+before it commits, and nothing of that is kept again before the commit is done. An answer counts
+only if no change began or ended while it was put together, so that it is of one moment, as an
+answer of the database is.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from cvmfs_snapshotter.domain.errors import SnapshotterError
+from cvmfs_snapshotter.domain.snapshot import Snapshot
+
+from .session import SqliteRecords
+
+T = TypeVar("T")
+
+SNAPSHOTS = 2_048
+"""How many are remembered: the chains of the images that a node uses."""
+
+LABEL_CHARACTERS = 16 * 1024
+"""Labels of a snapshot above which it is not; containerd's come to a few thousand."""
+
+
+class NotRememberedError(Exception):
+    """An operation needs what only the database can tell."""
+
+
+class Memory:
+    """Remembers snapshots; any number of threads may use it at once.
+
+    Only for the one process that writes to the database: what another one changes is not seen.
+    """
+
+    def __init__(self, size: int = SNAPSHOTS) -> None:
+        self._size = size
+        self._lock = threading.Lock()
+        self._changes = 0
+        self._changing: set[int] = set()
+        self._by_identifier: dict[int, Snapshot] = {}
+        self._by_name: dict[str, Snapshot] = {}
+
+    def now(self) -> int:
+        """Give the present moment, for ``keep``."""
+        return self._changes
+
+    def answer(self, operation: Callable[[SqliteRecords], T]) -> tuple[T] | None:
+        """Run a reading operation on what is remembered.
+
+        Args:
+            operation: reads, and has no other effect.
+
+        Returns:
+            What it returned, alone in a tuple; None if the database has to be asked.
+
+        Raises:
+            SnapshotterError: raised by the operation.
+        """
+        moment = self._changes
+        try:
+            result = operation(_Remembered(self._by_identifier, self._by_name))
+        except NotRememberedError:
+            return None
+        except SnapshotterError:
+            if moment == self._changes:
+                raise
+            return None
+        return (result,) if moment == self._changes else None
+
+    def keep(self, moment: int, snapshots: Iterable[Snapshot]) -> None:
+        """Remember what was read from the database.
+
+        Args:
+            moment: ``now`` before the reading began.
+            snapshots: what was read.
+        """
+        with self._lock:
+            if moment != self._changes:
+                return
+            for snapshot in snapshots:
+                if snapshot.identifier in self._changing or _is_large(snapshot):
+                    continue
+                self._by_identifier[snapshot.identifier] = snapshot
+                self._by_name[snapshot.name] = snapshot
+            while len(self._by_identifier) > self._size:
+                self._forget(next(iter(self._by_identifier)))
+
+    @contextmanager
+    def changing(self, identifiers: Collection[int]) -> Iterator[None]:
+        """Forget snapshots, and remember none of them again before the block ends.
+
+        Args:
+            identifiers: of all that the transaction changes, which commits in the block.
+        """
+        with self._lock:
+            self._changes += 1
+            self._changing.update(identifiers)
+            for identifier in identifiers:
+                self._forget(identifier)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._changes += 1
+                self._changing.clear()
+
+    def _forget(self, identifier: int) -> None:
+        snapshot = self._by_identifier.pop(identifier, None)
+        if snapshot is not None:
+            del self._by_name[snapshot.name]
+
+
+class Reading(SqliteRecords):
+    """Reads from the database, and takes note of what can be remembered.
+
+    Attributes:
+        noted: what was read.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        self.noted: list[Snapshot] = []
+
+    def get(self, name: str) -> Snapshot | None:
+        """See ``Records.get``."""
+        found = super().get(name)
+        if found is not None:
+            self.noted.append(found)
+        return found
+
+    def chain(self, identifier: int) -> tuple[Snapshot, ...]:
+        """See ``Records.chain``."""
+        found = super().chain(identifier)
+        self.noted.extend(found)
+        return found
+
+
+class _Remembered(SqliteRecords):
+    """Answers what is remembered, and nothing else."""
+
+    def __init__(self, by_identifier: dict[int, Snapshot], by_name: dict[str, Snapshot]) -> None:
+        self._by_identifier = by_identifier
+        self._by_name = by_name
+
+    def get(self, name: str) -> Snapshot:
+        found = self._by_name.get(name)
+        if found is None:
+            raise NotRememberedError
+        return found
+
+    def chain(self, identifier: int) -> tuple[Snapshot, ...]:
+        found = []
+        while identifier:
+            snapshot = self._by_identifier.get(identifier)
+            if snapshot is None:
+                raise NotRememberedError
+            found.append(snapshot)
+            identifier = snapshot.parent_identifier
+        return tuple(found)
+
+    def _run(self, statement: str, **parameters: object) -> sqlite3.Cursor:
+        raise NotRememberedError(statement, parameters)
+
+
+def _is_large(snapshot: Snapshot) -> bool:
+    return sum(map(len, snapshot.labels.values())) > LABEL_CHARACTERS
