@@ -28,8 +28,9 @@ KUBERNETES = "k8s.io"
 _PROCESSES = Path("/proc")
 _VERSION = re.compile(r"\bv?(\d+)\.(\d+)\.\d+")
 _SECONDS = 10.0
-_GUESS, _GUESSING = "unpack-differ", frozenset({"2.1.0", "2.1.1"})
-"""A finding that holds for these versions only, of a release of which a file alone tells no more."""
+_GUESSING = frozenset({"2.1.0", "2.1.1"})
+"""Versions that take a differ that cannot unpack, if none is named; of a file alone only the
+release is known."""
 _MOST_SHOWN = 5
 
 
@@ -151,13 +152,14 @@ def check_config(process: Process, address: str, root: str, platform: str) -> It
             f"{command} --check {quoted(process.config)}",
         )
         return
+    # It is known here which version of the release it is.
+    exact = attrs.evolve(release, guesses_differ=process.version in _GUESSING)
     try:
-        report = check(read(process.config, release), Wanted(release, address, root, platform))
+        report = check(read(process.config, exact), Wanted(exact, address, root, platform))
     except UnreadableError as error:
         yield failure(name, str(error), f"{command} > {quoted(process.config)}")
         return
-    findings = [f for f in report.findings if f.name != _GUESS or process.version in _GUESSING]
-    for finding in findings:
+    for finding in report.findings:
         yield failure(
             f"{name} {finding.name}",
             f"{process.config}: {finding.problem}",
@@ -166,7 +168,7 @@ def check_config(process: Process, address: str, root: str, platform: str) -> It
         )
     for note in report.notes:
         yield warning(name, f"{process.config}: {note}")
-    if not findings and not report.notes:
+    if not report.findings and not report.notes:
         yield passed(name, f"{process.config} lets containerd {release.name} use remote layers")
 
 
