@@ -9,6 +9,7 @@ from cvmfs_snapshotter import __version__
 
 from .containerd_config import add_containerd_config
 from .db import add_db
+from .doctor import add_doctor
 from .explain import add_explain
 from .failing import PROGRAM
 from .reconcile import add_reconcile
@@ -20,6 +21,7 @@ from .wishlist import add_wishlist
 COMMANDS = (
     add_run,
     add_status,
+    add_doctor,
     add_explain,
     add_wishlist,
     add_release,
