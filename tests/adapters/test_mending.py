@@ -149,11 +149,11 @@ def test_removals_are_synced(
 ) -> None:
     """Both directories in which names of snapshots are."""
     synced: list[Path] = []
-    monkeypatch.setattr(
-        os,
-        "fsync",
-        lambda descriptor: synced.append(Path(f"/proc/self/fd/{descriptor}").readlink()),
-    )
+
+    def note(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    monkeypatch.setattr(os, "fsync", note)
     directories.settle()
 
     assert [root / "snapshots", root / "l"] == synced

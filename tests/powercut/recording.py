@@ -105,19 +105,31 @@ class Delete:
 
 
 @attrs.frozen
+class Index:
+    """What is in the index of the WAL.
+
+    It is mapped memory: never synced, but the kernel may write it whenever it likes.
+    """
+
+    name: str
+    content: bytes
+
+
+@attrs.frozen
 class Answer:
     """The caller heard of something; what it heard is kept."""
 
     about: Any
 
 
-Event = Write | Truncate | Sync | Delete | Answer
+Event = Write | Truncate | Sync | Delete | Index | Answer
 
 
 @attrs.define
 class Recording:
-    """What happened, in its order."""
+    """What happened to files in a directory, in its order."""
 
+    directory: Path
     events: list[Event] = attrs.field(factory=list)
     going_on: bool = True
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
@@ -125,8 +137,13 @@ class Recording:
     def add(self, event: Event) -> None:
         """Add what happens now."""
         with self._lock:
-            if self.going_on:
-                self.events.append(event)
+            if not self.going_on:
+                return
+            if isinstance(event, Sync | Answer):
+                self.events += [
+                    Index(path.name, path.read_bytes()) for path in self.directory.glob("*-shm")
+                ]
+            self.events.append(event)
 
     def stop(self) -> None:
         """Record no more: a power cut does not close files."""
@@ -142,8 +159,8 @@ def recorded(directory: Path) -> Iterator[Recording]:
     library = ctypes.CDLL(_sqlite3.__file__)
     library.sqlite3_vfs_find.restype = ctypes.POINTER(_Vfs)
     vfs = library.sqlite3_vfs_find(None).contents
-    recording = Recording()
-    interposer = _Interposer(vfs, directory, recording)
+    recording = Recording(directory)
+    interposer = _Interposer(vfs, recording)
     vfs.open = ctypes.cast(interposer.open, _POINTER)
     vfs.delete = ctypes.cast(interposer.delete, _POINTER)
     try:
@@ -156,18 +173,17 @@ def recorded(directory: Path) -> Iterator[Recording]:
 class _Interposer:
     """Functions that SQLite calls instead of its own; it keeps them alive."""
 
-    def __init__(self, vfs: _Vfs, directory: Path, recording: Recording) -> None:
+    def __init__(self, vfs: _Vfs, recording: Recording) -> None:
         self.plain_open = _OPEN(vfs.open)
         self.plain_delete = _DELETE(vfs.delete)
         self.open = _OPEN(self._open)
         self.delete = _DELETE(self._delete)
-        self._directory = directory
         self._recording = recording
         self._alive: list[object] = []
 
     def _name(self, path: int | None) -> str:
         found = Path(ctypes.string_at(path).decode() if path else "")
-        return found.name if found.parent == self._directory else ""
+        return found.name if found.parent == self._recording.directory else ""
 
     def _open(
         self,
