@@ -12,6 +12,7 @@ from cvmfs_snapshotter.adapters.bolt import ContainerdError, open_content, read_
 from cvmfs_snapshotter.adapters.layers.inspection import identify
 from cvmfs_snapshotter.adapters.layers.prober import Prober
 from cvmfs_snapshotter.adapters.layers.settings import SourceKind, SourceSettings
+from cvmfs_snapshotter.domain.containerd import KUBERNETES
 from cvmfs_snapshotter.domain.layer import Digest, Miss
 from cvmfs_snapshotter.domain.references import Reference
 
@@ -23,7 +24,6 @@ from .mounts import mount_for, mounts_of
 from .result import Result, failure, passed, quoted, warning
 
 DEFAULT_CONFIG = "/etc/containerd/config.toml"
-KUBERNETES = "k8s.io"
 
 _PROCESSES = Path("/proc")
 _VERSION = re.compile(r"\bv?(\d+)\.(\d+)\.\d+")
