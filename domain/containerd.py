@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
+from .layer import Digest
+
 _KUBERNETES = "k8s.io"
 
 
@@ -38,6 +40,21 @@ class KnownContainer:
     namespace: str
     identifier: str
     key: str
+
+
+@attrs.frozen
+class KnownImage:
+    """An image that containerd has a name for.
+
+    Attributes:
+        namespace: containerd's namespace.
+        name: usually its reference.
+        digest: of its index or manifest.
+    """
+
+    namespace: str
+    name: str
+    digest: Digest
 
 
 @attrs.frozen

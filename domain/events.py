@@ -17,6 +17,7 @@ class LayerDecided:
         digest: digest of the compressed layer, as it came; empty if there was none.
         outcome: the decision with its reason.
         seconds: how long it took.
+        image: reference of the image, as it came; empty if there was none.
     """
 
     key: str
@@ -25,6 +26,7 @@ class LayerDecided:
     digest: str
     outcome: Hit | Miss
     seconds: float
+    image: str = ""
 
 
 @attrs.frozen

@@ -17,6 +17,9 @@ TARGET = "containerd.io/snapshot.ref"
 LAYER_DIGEST = "containerd.io/snapshot/cri.layer-digest"
 """Digest of the compressed layer (CRI, the transfer service, nerdctl and Docker send it)."""
 
+IMAGE = "containerd.io/snapshot/cri.image-ref"
+"""Reference of the image that is pulled (from whoever sends the layer's digest)."""
+
 DIFF_ID = "containerd.io/snapshot/diff-id"
 """Digest of the uncompressed layer (containerd, since 2.3)."""
 

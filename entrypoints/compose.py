@@ -24,6 +24,7 @@ from .config import Config
 from .fanout import FanOut, WakeOnCommit, WakeOnOpening
 from .measuring import Measurer
 from .rpc.server import THREADS
+from .wishing import Wishing
 
 WAITING_CALLS = THREADS * 3 // 4
 """Calls that may wait for a source; the other threads are left for those that never do."""
@@ -37,6 +38,7 @@ class Parts:
         snapshotter: does what containerd asks.
         context: the ports behind it.
         measurer: measures in the background.
+        wishing: remembers what was missed, in the background.
         tended: the sources, and what looks after them.
         probes: the processes that look at them for requests.
     """
@@ -44,6 +46,7 @@ class Parts:
     snapshotter: LayerSnapshotter
     context: Context
     measurer: Measurer
+    wishing: Wishing
     tended: Tended
     probes: ProbePool
 
@@ -65,11 +68,13 @@ def compose(root: str, config: Config, store: SqliteStore, logger: Logger) -> Pa
     # Whoever records a commit wakes the measurer, which needs the context to measure. It is alike
     # with a circuit that opens, and what looks after its source.
     measurer = Measurer(lambda limit: upkeep.measure_some(context, limit), logger)
+    wishing = Wishing(store, clock, logger)
     events = FanOut(
         (
             LogEvents(logger),
             WakeOnCommit(measurer.wake),
             WakeOnOpening(lambda source: tended.tenders[source].wake()),
+            wishing,
         )
     )
     tended = tend(config.sources, probes, clock, events, logger)
@@ -84,4 +89,4 @@ def compose(root: str, config: Config, store: SqliteStore, logger: Logger) -> Pa
         layout=Layout(root, kernel.overlay_options()),
         staged=config.staged,
     )
-    return Parts(LayerSnapshotter(context), context, measurer, tended, probes)
+    return Parts(LayerSnapshotter(context), context, measurer, wishing, tended, probes)

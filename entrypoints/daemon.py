@@ -78,6 +78,8 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
         _bind(server, address)
         parts.measurer.start()
         held.callback(parts.measurer.stop, _LAST)
+        parts.wishing.start()
+        held.callback(parts.wishing.stop, _LAST)
         server.start()
         names = tuple(source.name for source in config.sources)
         warm_up(names, parts.tended.sources, parts.context.clock, log.logger)

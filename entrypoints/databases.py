@@ -1,9 +1,10 @@
 """What an operator does to the records of a state directory."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TypeAlias, TypeVar
 
 import attrs
 
@@ -11,7 +12,7 @@ from cvmfs_snapshotter.adapters.companions import DiskCompanions
 from cvmfs_snapshotter.adapters.directories import DiskDirectories
 from cvmfs_snapshotter.adapters.sqlite import DatabaseError, open_store
 from cvmfs_snapshotter.adapters.sqlite.backup import back_up, back_up_to
-from cvmfs_snapshotter.adapters.sqlite.check import problems
+from cvmfs_snapshotter.adapters.sqlite.check import looking, problems
 from cvmfs_snapshotter.adapters.sqlite.migrate import (
     REVISIONS,
     downgrade,
@@ -20,11 +21,18 @@ from cvmfs_snapshotter.adapters.sqlite.migrate import (
 )
 from cvmfs_snapshotter.adapters.sqlite.replacing import finish_restore, replace
 from cvmfs_snapshotter.adapters.sqlite.restore import look_at, staged
+from cvmfs_snapshotter.adapters.sqlite.session import SqliteRecords
 from cvmfs_snapshotter.domain.errors import SnapshotterError
+from cvmfs_snapshotter.domain.ports.store import Records
 from cvmfs_snapshotter.domain.usecases.restored import disown
 
 from .errors import InUseError, StartError
 from .root import DATABASE, claim_root, database_path, plain_root, require_own_files
+
+T = TypeVar("T")
+
+Reading: TypeAlias = Callable[[Records], T]
+"""Reads records, and has no other effect."""
 
 UNCERTAIN = 10_000
 """Identifiers that are passed over where the replaced records cannot tell how many were given."""
@@ -82,6 +90,31 @@ def check(root: str) -> list[str]:
                 f"{REVISIONS[-1]!r}"
             )
         return problems(path, in_use=in_use)
+
+
+def read(root: str, operation: Reading[T]) -> T:
+    """Read what is recorded, and change nothing; a daemon may be running.
+
+    Args:
+        root: the state directory.
+        operation: reads, and does not take long: no daemon can start meanwhile.
+
+    Returns:
+        What the operation returned.
+
+    Raises:
+        StartError: there are no records, they cannot be read, or have another schema.
+    """
+    path = _path(root)
+    with _told(), _beside(root) as in_use:
+        revision = _require_records(path)
+        if revision != REVISIONS[-1]:
+            raise StartError(
+                f"{path} has schema {revision!r}, and this release reads {REVISIONS[-1]!r}: start "
+                "the daemon of this release, which brings it there"
+            )
+        with looking(path, in_use=in_use) as database:
+            return operation(SqliteRecords(database))
 
 
 def backup(root: str, target: str) -> Path:

@@ -119,14 +119,13 @@ class Overseer:
         )
 
     def up(self, source: str) -> bool:
-        """Tell whether a source is asked for layers, and answered when it was asked last.
+        """Tell whether a source is asked for layers.
 
         Raises:
             NotFoundError: there is no such source.
         """
         self._tender(source)
-        circuit = self._tended.breakers.standing(source).circuit
-        return not circuit.refuses and not circuit.failures
+        return not self._tended.breakers.standing(source).circuit.refuses
 
     def records_readable(self) -> bool:
         """Tell whether the records can be read."""

@@ -5,7 +5,7 @@ import threading
 from cvmfs_snapshotter.adapters.circuits import Breakers, Trier
 from cvmfs_snapshotter.adapters.layers.holder import Holder
 from cvmfs_snapshotter.adapters.logs.logger import Logger
-from cvmfs_snapshotter.domain.circuit import Operation
+from cvmfs_snapshotter.domain.circuit import Circuit, Operation
 from cvmfs_snapshotter.domain.ports.clock import Clock
 
 KEEP_SECONDS = 60.0
@@ -121,7 +121,7 @@ class Tender:
         self._trier.run(self._source)
         standing = self._breakers.standing(self._source)
         if standing.circuit.refuses:
-            if standing.circuit.operation is Operation.IDENTITY and self._holder.held:
+            if _dead(standing.circuit) and self._holder.held:
                 self._holder.let_go()
             self._next_look = self._clock.monotonic()
             return standing.next_try
@@ -161,3 +161,9 @@ class Tender:
                 seconds = _PAUSE_AFTER_DEFECT
             if not self._stopping.is_set():
                 self._woken.wait(seconds)
+
+
+def _dead(circuit: Circuit) -> bool:
+    # A client may also die while a failed look-up keeps the circuit open; a trial shows that.
+    latest = circuit.cause.operation if circuit.cause else circuit.operation
+    return Operation.IDENTITY in {circuit.operation, latest}

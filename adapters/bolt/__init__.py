@@ -1,12 +1,15 @@
 """Reading the databases of containerd and of snapshotters in Go, which bbolt writes."""
 
 from .containerd import ContainerdError, read_records
+from .content import Content, open_content
 from .reader import BoltError, Bucket, open_bolt
 
 __all__ = [
     "BoltError",
     "Bucket",
     "ContainerdError",
+    "Content",
     "open_bolt",
+    "open_content",
     "read_records",
 ]

@@ -91,7 +91,7 @@ class Breakers:
         coming = f"next try in {left:.0f} s" if circuit.state is State.OPEN else "being tried"
         return Miss(
             Reason.CIRCUIT,
-            f"source {source!r} is not asked since {max(now - circuit.since, 0.0):.0f} s "
+            f"source {source!r} has not been asked for {max(now - circuit.since, 0.0):.0f} s "
             f"({circuit.cause.reason.value}: {circuit.cause.detail}); {coming}",
             source,
         )

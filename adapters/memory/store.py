@@ -12,9 +12,10 @@ import attrs
 from cvmfs_snapshotter.domain.companions import Companion, Names
 from cvmfs_snapshotter.domain.errors import AlreadyExistsError
 from cvmfs_snapshotter.domain.filters import Pins
-from cvmfs_snapshotter.domain.layer import Layer
+from cvmfs_snapshotter.domain.layer import Digest, Layer
 from cvmfs_snapshotter.domain.ports.store import Census, Position, Records, Transaction
 from cvmfs_snapshotter.domain.snapshot import Kind, Snapshot, Usage
+from cvmfs_snapshotter.domain.wishes import Wish
 
 T = TypeVar("T")
 
@@ -30,6 +31,7 @@ class _State:
     companions: dict[str, Companion] = attrs.field(factory=dict)
     claimed: set[int] = attrs.field(factory=set)
     unknown: set[int] = attrs.field(factory=set)
+    missed: dict[tuple[str, str, str], Wish] = attrs.field(factory=dict)
     following: int = 1
 
     def get(self, name: str) -> Snapshot | None:
@@ -176,6 +178,19 @@ class _State:
 
     def keep_source_path(self, source: str, path: str) -> None:
         self.paths[source] = path
+
+    def wishes(self) -> Sequence[Wish]:
+        return sorted(self.missed.values(), key=lambda wish: (-wish.last_seen_at, wish.key))
+
+    def add_wishes(self, wishes: Sequence[Wish], most: int) -> None:
+        for wish in wishes:
+            before = self.missed.get(wish.key)
+            self.missed[wish.key] = wish if before is None else before.merged(wish)
+        self.missed = {wish.key: wish for wish in self.wishes()[:most]}
+
+    def forget_wishes(self, digests: Sequence[Digest]) -> None:
+        gone = set(digests)
+        self.missed = {key: w for key, w in self.missed.items() if w.digest not in gone}
 
 
 class MemoryStore:

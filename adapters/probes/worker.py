@@ -133,11 +133,10 @@ class Worker:
     def _say(self, line: bytes, until: float) -> None:
         rest = memoryview(line)
         while rest:
-            _wait(self._to.fileno(), select.POLLOUT, until)
             try:
                 rest = rest[os.write(self._to.fileno(), rest) :]
             except BlockingIOError:
-                continue
+                _wait(self._to.fileno(), select.POLLOUT, until)
             except OSError as error:
                 raise WorkerError("it has ended") from error
 

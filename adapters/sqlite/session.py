@@ -10,9 +10,11 @@ from cvmfs_snapshotter.domain.filters import Pins
 from cvmfs_snapshotter.domain.layer import Digest, Layer
 from cvmfs_snapshotter.domain.ports.store import Census, Position
 from cvmfs_snapshotter.domain.snapshot import Kind, Snapshot, Usage
+from cvmfs_snapshotter.domain.wishes import Wish
 
 from . import statements
 from .rows import names_of, row_of, snapshot_of, text_of
+from .wish_rows import row_of_wish, wishes_of
 
 
 class SqliteRecords:
@@ -132,6 +134,10 @@ class SqliteRecords:
         rows = self._run(statements.REMOTE_LAYERS, source=source)
         return [(identifier, Layer(source, Digest(digits))) for identifier, digits in rows]
 
+    def wishes(self) -> Sequence[Wish]:
+        """See ``Records.wishes``."""
+        return wishes_of(self._run(statements.WISHES_SEEN))
+
 
 class SqliteTransaction(SqliteRecords):
     """Implements ``Transaction`` on a connection in a transaction.
@@ -226,6 +232,18 @@ class SqliteTransaction(SqliteRecords):
     def keep_source_path(self, source: str, path: str) -> None:
         """See ``Transaction.keep_source_path``."""
         self._run(statements.KEEP_PATH, name=source, path=path)
+
+    def add_wishes(self, wishes: Sequence[Wish], most: int) -> None:
+        """See ``Transaction.add_wishes``."""
+        self._connection.executemany(statements.ADD_WISH, [row_of_wish(wish) for wish in wishes])
+        (count,) = self._run(statements.WISHES_COUNTED).fetchone()
+        if count > most:
+            self._run(statements.DROP_WISHES, most=most)
+
+    def forget_wishes(self, digests: Sequence[Digest]) -> None:
+        """See ``Transaction.forget_wishes``."""
+        rows = [{"digest": digest.hex} for digest in digests]
+        self._connection.executemany(statements.FORGET_WISH, rows)
 
     def take_identifiers(self, count: int) -> int:
         """Take that many identifiers; gives the first of them."""

@@ -8,7 +8,16 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from .tables import COMPANIONS, IDENTIFIERS, LAYERS, SNAPSHOTS, SOURCES, STRANGERS, TOMBSTONES
+from .tables import (
+    COMPANIONS,
+    IDENTIFIERS,
+    LAYERS,
+    SNAPSHOTS,
+    SOURCES,
+    STRANGERS,
+    TOMBSTONES,
+    WISHES,
+)
 
 _DIALECT = sqlite.dialect(paramstyle="named")
 _PARENT = SNAPSHOTS.alias("parent")
@@ -214,3 +223,28 @@ CLAIMED_COMPANIONS = _text(
     .offset(_NONE)
 )
 FORGET_COMPANION = _text(sa.delete(COMPANIONS).where(COMPANIONS.c.number == _p("number")))
+_W = WISHES.c
+_SEEN_LAST_FIRST = (_W.last_seen_at.desc(), _W.digest, _W.image, _W.reason)
+WISHES_SEEN = _text(sa.select(WISHES).order_by(*_SEEN_LAST_FIRST))
+WISHES_COUNTED = _text(sa.select(sa.func.count()).select_from(WISHES))
+_ADD_WISH = sqlite.insert(WISHES)
+ADD_WISH = _text(
+    _ADD_WISH.on_conflict_do_update(
+        index_elements=["digest", "image", "reason"],
+        set_={
+            "count": _W["count"] + _ADD_WISH.excluded["count"],
+            # With two arguments they are SQLite's scalar functions.
+            "first_seen_at": sa.func.min(_W.first_seen_at, _ADD_WISH.excluded.first_seen_at),
+            "last_seen_at": sa.func.max(_W.last_seen_at, _ADD_WISH.excluded.last_seen_at),
+        },
+    )
+)
+_TOO_MANY = sa.select(_W.digest, _W.image, _W.reason).order_by(*_SEEN_LAST_FIRST)
+DROP_WISHES = _text(
+    sa.delete(WISHES).where(
+        sa.tuple_(_W.digest, _W.image, _W.reason).in_(
+            _TOO_MANY.limit(sa.literal_column("-1")).offset(_p("most"))
+        )
+    )
+)
+FORGET_WISH = _text(sa.delete(WISHES).where(_W.digest == _p("digest")))

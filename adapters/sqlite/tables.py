@@ -115,3 +115,15 @@ SOURCES = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("path", sa.Text, nullable=False),
 )
+
+WISHES = sa.Table(
+    "wishes",
+    METADATA,
+    # The digest first: what is there now is forgotten by it.
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("image", sa.Text, primary_key=True),
+    sa.Column("reason", sa.Text, primary_key=True),
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("first_seen_at", sa.Integer, nullable=False),
+    sa.Column("last_seen_at", sa.Integer, nullable=False),
+)

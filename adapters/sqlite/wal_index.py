@@ -18,6 +18,10 @@ _WAL_HEADER_BYTES = 32
 _FRAME_HEADER_BYTES = 24
 _LARGEST_PAGE = 65536
 
+# The same eight bytes in both files, new for each time that the WAL is begun again.
+_SALT = slice(32, 40)
+_WAL_SALT = slice(16, 24)
+
 
 def missing_frames(path: Path) -> int:
     """Count pages that were changed, are not in the database, and should be in its WAL.
@@ -50,5 +54,13 @@ def missing_frames(path: Path) -> int:
     page = _LARGEST_PAGE if page == 1 else page
     wal = beside(path, "-wal")
     size = wal.stat().st_size if wal.exists() else 0
+    if size >= _WAL_HEADER_BYTES and _salt_of(wal) != header[_SALT]:
+        # Of an earlier WAL: a power cut took what was written to the index since.
+        return 0
     there = max(0, size - _WAL_HEADER_BYTES) // (page + _FRAME_HEADER_BYTES)
     return int(max(0, frames - max(there, backfilled)))
+
+
+def _salt_of(wal: Path) -> bytes:
+    with wal.open("rb") as file:
+        return file.read(_WAL_HEADER_BYTES)[_WAL_SALT]

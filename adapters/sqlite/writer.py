@@ -170,6 +170,7 @@ class Writer:
                 self._execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _alone(self, call: _Call[Any]) -> None:
+        call.done = False
         try:
             self._begin()
             call.run(SqliteTransaction(self.connection, self._changed))

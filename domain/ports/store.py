@@ -7,8 +7,9 @@ import attrs
 
 from ..companions import Companion, Names
 from ..filters import Pins
-from ..layer import Layer
+from ..layer import Digest, Layer
 from ..snapshot import Kind, Snapshot, Usage
+from ..wishes import Wish
 
 T = TypeVar("T")
 
@@ -132,6 +133,10 @@ class Records(Protocol):
         """Give identifier and layer of every snapshot on a source."""
         ...
 
+    def wishes(self) -> Sequence[Wish]:
+        """Give the layers that were missed, those seen last first."""
+        ...
+
 
 class Transaction(Records, Protocol):
     """What can be changed; it becomes durable as a whole or not at all.
@@ -201,6 +206,19 @@ class Transaction(Records, Protocol):
 
     def keep_source_path(self, source: str, path: str) -> None:
         """Record where the links of a source's layers lead to."""
+        ...
+
+    def add_wishes(self, wishes: Sequence[Wish], most: int) -> None:
+        """Add layers that were missed to those that are recorded, each to its like.
+
+        Args:
+            wishes: what was missed.
+            most: how many stay altogether; those that were seen last.
+        """
+        ...
+
+    def forget_wishes(self, digests: Sequence[Digest]) -> None:
+        """Forget all about layers of these digests, which are there now."""
         ...
 
 

@@ -47,6 +47,7 @@ def provide_if_published(
             digest=labels.get(label_rules.LAYER_DIGEST, ""),
             outcome=done if isinstance(done, Miss) else done.hit,
             seconds=context.clock.monotonic() - started,
+            image=labels.get(label_rules.IMAGE, ""),
         )
     )
     if isinstance(done, Miss):

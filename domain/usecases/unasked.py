@@ -36,5 +36,6 @@ def note_if_unpacked(context: Context, key: str, base: Base, labels: Mapping[str
                 "before it asked for a snapshot to unpack it",
             ),
             seconds=0.0,
+            image=labels.get(label_rules.IMAGE, ""),
         )
     )

@@ -9,15 +9,21 @@ from cvmfs_snapshotter import __version__
 
 from .containerd_config import add_containerd_config
 from .db import add_db
+from .doctor import add_doctor
+from .explain import add_explain
 from .failing import PROGRAM
 from .reconcile import add_reconcile
 from .release import add_release
 from .run import add_run
 from .status import add_status
+from .wishlist import add_wishlist
 
 COMMANDS = (
     add_run,
     add_status,
+    add_doctor,
+    add_explain,
+    add_wishlist,
     add_release,
     add_reconcile,
     add_containerd_config,

@@ -8,6 +8,8 @@ from cvmfs_snapshotter.adapters.logs.levels import LEVELS, threshold
 DEFAULT_ADDRESS = "/run/containerd-cvmfs-grpc/containerd-cvmfs-grpc.sock"
 DEFAULT_ROOT = "/var/lib/containerd-cvmfs-grpc"
 DEFAULT_LOG_LEVEL = "info"
+DEFAULT_CONTAINERD_ROOT = "/var/lib/containerd"
+DEFAULT_SNAPSHOTTER = "cvmfs-snapshotter"
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 """What a command is added to."""
@@ -49,6 +51,26 @@ def add_root(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_ROOT,
         metavar="PATH",
         help="state directory (default: %(default)s)",
+    )
+
+
+def add_containerd_root(parser: argparse.ArgumentParser) -> None:
+    """Add ``--containerd-root``, where containerd keeps what it knows."""
+    parser.add_argument(
+        "--containerd-root",
+        default=DEFAULT_CONTAINERD_ROOT,
+        metavar="PATH",
+        help="containerd's root directory (default: %(default)s)",
+    )
+
+
+def add_snapshotter(parser: argparse.ArgumentParser) -> None:
+    """Add ``--snapshotter``, our name in containerd's configuration."""
+    parser.add_argument(
+        "--snapshotter",
+        default=DEFAULT_SNAPSHOTTER,
+        metavar="NAME",
+        help="name of the proxy plugin in containerd's configuration (default: %(default)s)",
     )
 
 

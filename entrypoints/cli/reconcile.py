@@ -6,14 +6,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from .failing import fail
-from .flags import Commands, add_config, add_root
+from .flags import Commands, add_config, add_containerd_root, add_root, add_snapshotter
 
 if TYPE_CHECKING:
     from cvmfs_snapshotter.domain.findings import Finding
 
     from ..reconciling import Compared
 
-DEFAULT_CONTAINERD_ROOT = "/var/lib/containerd"
 DEFAULT_PATIENCE = 10.0
 
 _EPILOG = """\
@@ -58,18 +57,8 @@ def add_reconcile(commands: Commands) -> argparse.ArgumentParser:
         action="store_true",
         help="mend links, directories that held nothing, companions, leftovers",
     )
-    parser.add_argument(
-        "--containerd-root",
-        default=DEFAULT_CONTAINERD_ROOT,
-        metavar="PATH",
-        help="containerd's root directory (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--snapshotter",
-        default="cvmfs-snapshotter",
-        metavar="NAME",
-        help="name of the proxy plugin in containerd's configuration (default: %(default)s)",
-    )
+    add_containerd_root(parser)
+    add_snapshotter(parser)
     parser.add_argument(
         "--patience",
         type=float,

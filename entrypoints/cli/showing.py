@@ -19,9 +19,8 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 def is_up(source: admin_pb2.Source) -> bool:
-    """Tell whether a source is asked for layers, and answered when it was asked last."""
-    circuit = source.circuit
-    return circuit.state == admin_pb2.Circuit.STATE_CLOSED and not circuit.failures
+    """Tell whether a source is asked for layers."""
+    return source.circuit.state == admin_pb2.Circuit.STATE_CLOSED
 
 
 def json_of(status: admin_pb2.StatusResponse) -> str:
@@ -110,8 +109,7 @@ def text_of(status: admin_pb2.StatusResponse) -> str:
 
 
 def _row(source: admin_pb2.Source) -> tuple[str, ...]:
-    closed = source.circuit.state == admin_pb2.Circuit.STATE_CLOSED
-    state = "up" if is_up(source) else "failing" if closed else "down"
+    state = "up" if is_up(source) else "down"
     held = "yes" if source.held else "no" if source.keep_mounted else "off"
     revision = str(source.revision) if source.HasField("revision") else "-"
     return source.name, state, held, revision, source.path
@@ -122,14 +120,14 @@ def _troubles(source: admin_pb2.Source) -> list[str]:
     found = []
     if circuit.HasField("cause"):
         what = f"{source.name}: {circuit.cause.reason}: {circuit.cause.detail}"
-        if circuit.state == admin_pb2.Circuit.STATE_CLOSED:
+        if is_up(source):
             found.append(f"{what}; the next failure opens its circuit")
         else:
             coming = "it is being tried"
             if circuit.HasField("next_try"):
                 coming = f"next try in {_span(_seconds(circuit.next_try))}"
             found.append(
-                f"{what}; not asked since {_span(_seconds(circuit.age))}, tried "
+                f"{what}; not asked for {_span(_seconds(circuit.age))}, tried "
                 f"{circuit.tries} times, {coming}"
             )
     elif source.HasField("last_error"):

@@ -1,12 +1,12 @@
 """The standard health service ``grpc.health.v1.Health`` (gRPC, "GRPC Health Checking Protocol").
 
-=========================================  =========================================
-service                                    it serves if
-=========================================  =========================================
-(empty): the whole                         the daemon answers
-``containerd.services.snapshots.v1...``    the records can be read
-``source/<name>``                          the source answered when it was last asked
-=========================================  =========================================
+=======================================  ===========================
+service                                  it serves if
+=======================================  ===========================
+(empty): the whole                       the daemon answers
+``containerd.services.snapshots.v1...``  the records can be read
+``source/<name>``                        the circuit of it is closed
+=======================================  ===========================
 
 The first two never depend on a source: a probe of liveness must not kill a daemon because a file
 system hangs.

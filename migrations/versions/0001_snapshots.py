@@ -1,4 +1,4 @@
-"""Snapshots, companions, tombstones, identifiers, names in layers, paths of sources.
+"""Snapshots, companions, tombstones, identifiers, names in layers, sources, wishes.
 
 Revision ID: 0001
 Revises:
@@ -113,11 +113,22 @@ def upgrade() -> None:
         sa.Column("path", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_sources")),
     )
+    op.create_table(
+        "wishes",
+        sa.Column("digest", sa.Text, nullable=False),
+        sa.Column("image", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("count", sa.Integer, nullable=False),
+        sa.Column("first_seen_at", sa.Integer, nullable=False),
+        sa.Column("last_seen_at", sa.Integer, nullable=False),
+        sa.PrimaryKeyConstraint("digest", "image", "reason", name=op.f("pk_wishes")),
+    )
 
 
 def downgrade() -> None:
     """Drop everything."""
     for table in (
+        "wishes",
         "sources",
         "layers",
         "identifiers",

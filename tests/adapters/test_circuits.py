@@ -193,7 +193,7 @@ def test_state_while_it_is_tried(bench: Bench) -> None:
     assert State.TRYING is bench.state()
     assert bench.breakers.standing("one").next_try is None
     assert isinstance(miss, Miss)
-    assert "not asked since 7 s (io-error: " in miss.detail
+    assert "has not been asked for 7 s (io-error: " in miss.detail
     assert miss.detail.endswith("being tried")
 
 

@@ -153,7 +153,7 @@ def test_attribute_denied(
     tmp_path: Path, directory: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """Where the name may not be read, a mount of a CVMFS client will do, and that is said."""
-    monkeypatch.setattr(identity, "_mount_of", lambda _: ("fuse", "cvmfs2"))
+    monkeypatch.setattr(identity, "mount_of", lambda _: ("fuse", "cvmfs2"))
     monkeypatch.setattr(os, "getxattr", failing(number))
 
     assert {"diff_id": None, "proven": False} == look(tmp_path, REPOSITORY)
@@ -163,7 +163,7 @@ def test_attribute_denied_by_a_dead_client(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the name may not be read, the state of the file system shows whether it answers."""
-    monkeypatch.setattr(identity, "_mount_of", lambda _: ("fuse", "cvmfs2"))
+    monkeypatch.setattr(identity, "mount_of", lambda _: ("fuse", "cvmfs2"))
     monkeypatch.setattr(os, "getxattr", failing(errno.ENODATA))
     monkeypatch.setattr(os, "fstatvfs", failing(errno.ENOTCONN))
 

@@ -10,9 +10,10 @@ from cvmfs_snapshotter.domain import labels as label_rules
 from cvmfs_snapshotter.domain.companions import Companion, Directory, Names
 from cvmfs_snapshotter.domain.errors import AlreadyExistsError
 from cvmfs_snapshotter.domain.filters import Pins
-from cvmfs_snapshotter.domain.layer import Digest, Layer
+from cvmfs_snapshotter.domain.layer import Digest, Layer, Reason
 from cvmfs_snapshotter.domain.ports.store import Census, Position, Store, Transaction
 from cvmfs_snapshotter.domain.snapshot import NOTHING_LOCAL, Kind, Snapshot, Usage
+from cvmfs_snapshotter.domain.wishes import Wish
 
 TARGET = Digest("a" * 64)
 OTHER = Digest("b" * 64)
@@ -563,3 +564,40 @@ class StoreContract:
 
         assert (1, 1) == store.read(look)
         assert 2 == len(everything(store))
+
+    def test_a_wish_grows(self, store: Store) -> None:
+        """The same layer, image and reason are one; whatever differs in one of them is another."""
+        first = Wish("r.io/a:1", TARGET, Reason.ABSENT, 2, 10, 20)
+        others = (
+            attrs.evolve(first, image=ODD),
+            attrs.evolve(first, digest=OTHER, last_seen_at=21),
+            attrs.evolve(first, reason=Reason.SLOW),
+        )
+        store.write(lambda t: t.add_wishes([first, *others], 10))
+        again = attrs.evolve(first, count=3, first_seen_at=5, last_seen_at=30)
+        store.write(lambda t: t.add_wishes([again, attrs.evolve(again, last_seen_at=1)], 10))
+
+        grown = Wish("r.io/a:1", TARGET, Reason.ABSENT, 8, 5, 30)
+        expected = sorted([grown, *others], key=lambda wish: (-wish.last_seen_at, wish.key))
+        assert expected == list(store.read(lambda r: r.wishes()))
+        assert [30, 21, 20, 20] == [wish.last_seen_at for wish in expected]
+
+    def test_wishes_are_bounded(self, store: Store) -> None:
+        """Those that were seen last stay, also of what is added at once."""
+        old = [Wish("", Digest(f"{n:064x}"), Reason.ABSENT, 1, n, n) for n in range(5)]
+        store.write(lambda t: t.add_wishes(old, 4))
+        assert [4, 3, 2, 1] == [w.last_seen_at for w in store.read(lambda r: r.wishes())]
+
+        new = attrs.evolve(old[0], last_seen_at=9)
+        store.write(lambda t: t.add_wishes([new], 2))
+        assert [new, old[4]] == list(store.read(lambda r: r.wishes()))
+
+    def test_wishes_come_true(self, store: Store) -> None:
+        """All about a layer is forgotten, and nothing about others."""
+        wish = Wish("r.io/a:1", TARGET, Reason.ABSENT, 1, 1, 1)
+        other = attrs.evolve(wish, digest=OTHER)
+        slow = attrs.evolve(wish, reason=Reason.SLOW)
+        store.write(lambda t: t.add_wishes([wish, slow, other], 10))
+        store.write(lambda t: t.forget_wishes([TARGET, LAYER.digest]))
+
+        assert [other] == list(store.read(lambda r: r.wishes()))

@@ -22,9 +22,10 @@ from cvmfs_snapshotter.adapters.sqlite import SqliteStore, open_store
 from cvmfs_snapshotter.domain import labels as label_rules
 from cvmfs_snapshotter.domain.errors import AlreadyExistsError
 from cvmfs_snapshotter.domain.filters import Pins
-from cvmfs_snapshotter.domain.layer import Digest, Layer
+from cvmfs_snapshotter.domain.layer import Digest, Layer, Reason
 from cvmfs_snapshotter.domain.ports.store import Position, Store, Transaction
 from cvmfs_snapshotter.domain.snapshot import NOTHING_LOCAL, Kind, Snapshot, Usage
+from cvmfs_snapshotter.domain.wishes import Wish
 
 WORDS = ("a", "b", "c", "k8s.io/1/x y", "\0")
 NAMES = st.sampled_from(WORDS)
@@ -178,6 +179,32 @@ class StoreMachine(RuleBasedStateMachine):
             before = self.model[identifier]
             self.model[identifier] = attrs.evolve(before, usage=Usage(size, 1))
 
+    @rule(
+        wishes=st.lists(
+            st.builds(
+                Wish,
+                image=st.sampled_from(["", "r.io/a:1"]),
+                digest=st.sampled_from([Digest("1" * 64), Digest("2" * 64)]),
+                reason=st.sampled_from([Reason.ABSENT, Reason.SLOW]),
+                count=st.integers(1, 3),
+                first_seen_at=st.integers(1, 4),
+                last_seen_at=st.integers(4, 8),
+            ),
+            max_size=6,
+        ),
+        most=st.integers(1, 6),
+        came_true=st.lists(st.sampled_from([Digest("1" * 64), Digest("3" * 64)])),
+    )
+    def wish(self, wishes: list[Wish], most: int, came_true: list[Digest]) -> None:
+        """Remember missed layers and forget some, in one transaction."""
+
+        def operation(transaction: Transaction) -> None:
+            transaction.forget_wishes(came_true)
+            transaction.add_wishes(wishes, most)
+
+        self.both(operation)
+        assert len(self.memory.read(lambda r: r.wishes())) <= most
+
     @rule()
     def restart(self) -> None:
         """Open the database anew."""
@@ -201,6 +228,7 @@ class StoreMachine(RuleBasedStateMachine):
             return
         expected = sorted(self.model.values(), key=Position.of)
         stores: tuple[Store, ...] = (self.memory, self.sqlite)
+        assert self.memory.read(lambda r: r.wishes()) == self.sqlite.read(lambda r: r.wishes())
         for store in stores:
             assert expected == list(store.read(lambda r: r.page(Pins(), None, 1000)))
             assert sorted(self.tombs) == list(store.read(lambda r: r.tombstones(0, 1000)))

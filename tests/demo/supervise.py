@@ -14,7 +14,7 @@ from tests.harness.workspace import Workspace
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def supervise(work: Callable[[Workspace], int]) -> int:
+def supervise(work: Callable[[Workspace], int], name: str = "demo") -> int:
     """Run `work` with a workspace, in a child process, and sweep the workspace afterwards.
 
     An exception that a signal raises can hit a program in the middle of its cleaning up. So the
@@ -23,6 +23,7 @@ def supervise(work: Callable[[Workspace], int]) -> int:
 
     Args:
         work: Returns an exit status.
+        name: Of the program, for what it says of an interruption.
 
     Returns:
         That status; 1 when it raised an exception or left something behind that could not be
@@ -50,7 +51,7 @@ def supervise(work: Callable[[Workspace], int]) -> int:
     finally:
         workspace.sweep()
     if received:
-        print(f"demo: interrupted by {signal.Signals(received[0]).name}", file=sys.stderr)
+        print(f"{name}: interrupted by {signal.Signals(received[0]).name}", file=sys.stderr)
         return 128 + received[0]
     return abs(os.waitstatus_to_exitcode(status))
 

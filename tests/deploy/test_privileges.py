@@ -86,7 +86,7 @@ def start(workspace: Workspace, repository: Repository) -> Iterator[Start]:
             *before,
             *("setpriv", "--no-new-privs", "--inh-caps=-all"),
             f"--bounding-set={','.join(['-all', *(f'+{name}' for name in kept)])}",
-            *(sys.executable, confined.__file__, str(allowed)),
+            *(sys.executable, confined.__file__, str(unit.seccomp()), str(allowed)),
             *daemon._program.command,
         )
         started.append(daemon)
@@ -260,7 +260,14 @@ def test_the_confinement_confines(workspace: Workspace) -> None:
     def run(program: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [
-                *("setpriv", "--no-new-privs", sys.executable, confined.__file__, str(allowed)),
+                *(
+                    "setpriv",
+                    "--no-new-privs",
+                    sys.executable,
+                    confined.__file__,
+                    str(unit.seccomp()),
+                    str(allowed),
+                ),
                 *(sys.executable, "-c", program),
             ],
             capture_output=True,

@@ -46,6 +46,19 @@ def test_only_layers_from_the_first_miss_on_are_downloaded(node: Node, published
     assert (result.code, result.stdout, result.stderr) == (0, samples.SHOWN_BY_A, "")
 
 
+def test_layers_above_a_gap_are_downloaded_and_not_unpacked(node: Node) -> None:
+    """Where one in the middle is not published, the others are used; those above cost bytes."""
+    image = samples.image_a()
+    node.repository.publish(*image.layers[:2], *image.layers[3:])
+
+    pulled = node.pull(image)
+
+    assert ["hit", "hit", "miss", "hit", "hit"] == pulled.outcomes
+    assert [0, 0, *_sizes(image)[2:]] == pulled.downloaded
+    result = node.containerd.cri.run(pulled.reference, "sh", "-c", samples.SHOW_A)
+    assert (0, samples.SHOWN_BY_A, "") == (result.code, result.stdout, result.stderr)
+
+
 @pytest.mark.parametrize("setup", ["1.6", "2.1-transfer"], indirect=True)
 @pytest.mark.parametrize("published", [5, 2])
 def test_a_decision_says_what_and_why(node: Node, published: int) -> None:

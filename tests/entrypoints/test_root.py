@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cvmfs_snapshotter.entrypoints.errors import StartError
-from cvmfs_snapshotter.entrypoints.root import claim_root, plain_root
+from cvmfs_snapshotter.entrypoints.root import claim_root, plain_root, require_own_files
 
 
 @pytest.mark.parametrize("character", [":", ",", "\\", "\n", "\0", "\x7f"])
@@ -110,3 +110,47 @@ def test_the_state_of_the_go_program_beside_ours(tmp_path: Path) -> None:
     (tmp_path / "root" / "metadata.sqlite").touch()
 
     claim_root(str(tmp_path / "root"), fresh=False).release()
+
+
+@pytest.mark.parametrize("name", ["snapshots/7", "l/7"])
+def test_snapshots_without_records(tmp_path: Path, name: str) -> None:
+    """They are not passed over; links of what belongs to no snapshot say nothing."""
+    (tmp_path / "root" / name).mkdir(parents=True)
+    with pytest.raises(StartError, match="holds 1 snapshots, but their records"):
+        claim_root(str(tmp_path / "root"), fresh=False)
+
+    claim_root(str(tmp_path / "root"), fresh=True).release()
+    (tmp_path / "root" / name).rename(tmp_path / "root" / name.replace("7", "s"))
+    claim_root(str(tmp_path / "root"), fresh=False).release()
+
+
+def test_snapshots_of_an_interrupted_restore(tmp_path: Path) -> None:
+    """Their records have another name for a moment; whoever opens them finishes that."""
+    (tmp_path / "root" / "snapshots" / "7").mkdir(parents=True)
+    (tmp_path / "root" / "metadata.sqlite.restoring-20260101T000000.000000Z").touch()
+
+    claim_root(str(tmp_path / "root"), fresh=False).release()
+
+
+def test_snapshots_that_cannot_be_looked_for(tmp_path: Path) -> None:
+    """Then nothing is concluded."""
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "snapshots").touch()
+    with pytest.raises(StartError, match="snapshots cannot be read: Not a directory"):
+        claim_root(str(tmp_path / "root"), fresh=False)
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+def test_records_that_are_no_files(tmp_path: Path, suffix: str) -> None:
+    """Records are plain files of root's."""
+    require_own_files(str(tmp_path))
+    (tmp_path / f"metadata.sqlite{suffix}").mkdir()
+    with pytest.raises(StartError, match="cannot be relied on: it is not a file"):
+        require_own_files(str(tmp_path))
+
+
+def test_records_that_cannot_be_looked_at(tmp_path: Path) -> None:
+    """The reason is told."""
+    (tmp_path / "metadata.sqlite").symlink_to("metadata.sqlite")
+    with pytest.raises(StartError, match="cannot be looked at: Too many levels"):
+        require_own_files(str(tmp_path))

@@ -168,6 +168,19 @@ def test_dead_client_is_let_go(bench: Bench) -> None:
     assert bench.tender.holder.wanted
 
 
+def test_client_that_dies_later_is_let_go(bench: Bench) -> None:
+    """Also where look-ups failed first: what has died is not held until they succeed."""
+    bench.tender.work()
+    bench.fail(Reason.INPUT_OUTPUT)
+    pause = bench.tender.work()
+    assert bench.held
+    bench.inner.faults["one"] = Reason.DISCONNECTED
+    bench.clock.advance(pause or 0.0)
+    bench.tender.work()
+
+    assert (State.OPEN, False) == (bench.state, bench.held)
+
+
 @pytest.mark.parametrize("reason", [Reason.SLOW, Reason.INPUT_OUTPUT])
 def test_living_client_stays_held(bench: Bench, reason: Reason) -> None:
     """Servers out of reach are no reason to let the source be unmounted."""

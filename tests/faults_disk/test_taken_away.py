@@ -124,6 +124,22 @@ def test_the_records_are_deleted(node: Node, served: WireSnapshotter) -> None:
     assert ["1"] == node.daemon.snapshot_directories()
 
 
+def test_deleted_records_can_be_saved(node: Node, served: WireSnapshotter) -> None:
+    """As the documentation says: the process still has them, until it ends."""
+    database(node).unlink()
+    descriptors = Path(f"/proc/{node.daemon.pid}/fd")
+    deleted = f"{database(node)} (deleted)"
+    saved = node.disk.with_name("saved")
+    ours = next(each for each in descriptors.iterdir() if str(each.readlink()) == deleted)
+    shutil.copyfile(ours, saved)
+    shutil.copyfile(f"{database(node)}-wal", f"{saved}-wal")
+    node.daemon.stop()
+
+    assert 0 == main(["db", "restore", "--root", str(node.disk), str(saved)])
+    node.daemon.start()
+    assert ["first"] == [snapshot.name for snapshot in everything(node.client())]
+
+
 def test_the_records_are_gone_at_start(
     node: Node, served: WireSnapshotter, capsys: pytest.CaptureFixture[str]
 ) -> None:

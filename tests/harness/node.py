@@ -1,5 +1,6 @@
 """All that a pull needs on one machine: a tree with layers, our daemon, containerd."""
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -141,6 +142,8 @@ def node(
     repository = Repository.make(directory / "publisher")
     repository.publish(*published)
     with ExitStack() as stack:
+        # A run has hundreds of nodes.
+        stack.callback(shutil.rmtree, directory)
         layers = stack.enter_context(mounts.read_only(repository.path, directory / "cvmfs"))
         daemon = Daemon.make(directory / "daemon", layers, more=policy)
         stack.callback(daemon.stop)

@@ -22,6 +22,7 @@ class Parts:
         registry: The program `docker-registry`.
         busybox: The program, linked statically, so that it is all that an image needs.
         libfuse: The library.
+        systemd: Directory with what systemd-analyze needs, the program in `usr/bin`.
     """
 
     version: str
@@ -30,11 +31,24 @@ class Parts:
     registry: Path
     busybox: Path
     libfuse: Path
+    systemd: Path
+
+    @property
+    def systemd_analyze(self) -> Path:
+        """The program."""
+        return self.systemd / "usr/bin/systemd-analyze"
+
+    @property
+    def systemd_libraries(self) -> str:
+        """Where systemd-analyze finds its libraries, as `LD_LIBRARY_PATH` has it."""
+        folders = {str(path.parent) for path in self.systemd.rglob("*.so*")}
+        return ":".join(sorted(folders))
 
     def missing(self) -> list[Path]:
         """Tell which of the programs are not there."""
         programs = (self.containerd / "containerd", self.runc, self.registry, self.busybox)
-        return [path for path in (*programs, self.libfuse) if not path.exists()]
+        every = (*programs, self.libfuse, self.systemd_analyze)
+        return [path for path in every if not path.exists()]
 
 
 @cache
@@ -68,6 +82,7 @@ def _locate(containerd: str) -> Parts:
         registry=parts / "registry-2.8" / "usr/bin/docker-registry",
         busybox=parts / "busybox-1.35" / "bin/busybox",
         libfuse=_library(parts / "libfuse-3.14" / "lib", "libfuse3.so.3"),
+        systemd=parts / "systemd-252",
     )
 
 

@@ -242,9 +242,9 @@ def test_a_source_that_is_a_link(node: Node) -> None:
     node.source.symlink_to("nowhere")
     assert "hit" != node.pull(number=2)
     with pytest.raises(UnavailableError, match="not-mounted"):
-        node.snapshotter.prepare("container", parent, {})
+        node.snapshotter.prepare("another", parent, {})
     node.source.unlink()
     node.source.symlink_to(first)
     wait_until("a trial closes the circuit", node.asked_again)
-    node.snapshotter.prepare("container", parent, {})
+    node.snapshotter.prepare("another", parent, {})
     remove_tree(node.source.parent, "second")

@@ -22,6 +22,7 @@ from cvmfs_snapshotter.domain.events import (
     OwnersLost,
     SnapshotCommitted,
     SourceMoved,
+    UpkeepPutOff,
 )
 from cvmfs_snapshotter.domain.layer import Digest, Hit, Layer, Miss, Reason, Trouble
 
@@ -314,6 +315,13 @@ def test_many_orphans(written: Written) -> None:
     fields = written.line(OrphansFound(tuple(range(1, 100_001)), ()))
 
     assert (100_000, list(range(1, 21))) == (fields["count"], fields["snapshots"])
+
+
+def test_upkeep_put_off(written: Written) -> None:
+    """What could not be done at start is a warning with its cause."""
+    fields = written.line(UpkeepPutOff("this", "that"))
+
+    assert ("warning", "this", "that") == (fields["level"], fields["what"], fields["cause"])
 
 
 def test_source_moved(written: Written) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
-from .recording import Answer, Delete, Event, Sync, Truncate, Write
+from .recording import Answer, Delete, Event, Index, Sync, Truncate, Write
 
 SECTOR = 512
 """What a disk writes as a whole or not at all. Bytes beside those that are being written are never
@@ -34,6 +34,7 @@ class _Disk:
     """A disk that is written to: what is certainly on it, and what may be, by file."""
 
     durable: dict[str, bytes] = attrs.field(factory=dict)
+    indexes: list[Index] = attrs.field(factory=list)
     pending: dict[str, list[_Change]] = attrs.field(factory=dict)
 
     def take(self, event: _Change | Sync) -> None:
@@ -59,6 +60,22 @@ class _Disk:
                 files[name] = after
         return files
 
+    def with_index(self, files: dict[str, bytes], choices: random.Random) -> dict[str, bytes]:
+        """Add an index of the WAL: mostly the newest, else an old one, zeros, noise or none."""
+        if not self.indexes:
+            return files
+        newest = self.indexes[-1]
+        kept = choices.choice(
+            [
+                *[newest.content] * 4,
+                choices.choice(self.indexes).content,
+                bytes(len(newest.content)),
+                choices.randbytes(len(newest.content)),
+                None,
+            ]
+        )
+        return files if kept is None else {**files, newest.name: kept}
+
 
 def cuts(
     first: Mapping[str, bytes], events: Sequence[Event], choices: random.Random, torn: int
@@ -72,21 +89,28 @@ def cuts(
         torn: how many disks with part of the last writes to give before each sync.
     """
     disk, heard = _Disk(dict(first)), list[object]()
-    for at, event in enumerate(events):
-        if isinstance(event, Answer):
-            heard.append(event.about)
-        elif isinstance(event, Sync) and disk.pending:
-            told = tuple(heard)
-            yield Cut(disk.with_changes({}), told, f"{at}: nothing of the last writes")
-            yield Cut(disk.with_changes(dict(disk.pending)), told, f"{at}: all of them")
-            for number in range(torn):
-                chosen, how = _torn(disk, choices)
-                yield Cut(disk.with_changes(chosen), told, f"{at}, {number}: {how}")
-            disk.take(event)
-        elif not isinstance(event, Answer):
-            disk.take(event)
-        if isinstance(event, Answer | Sync):
-            yield Cut(disk.with_changes({}), tuple(heard), f"{at}: after {type(event).__name__}")
+
+    def cut(changes: dict[str, Sequence[_Change]], how: str) -> Cut:
+        files = disk.with_index(disk.with_changes(changes), choices)
+        return Cut(files, tuple(heard), f"at event {at}: {how}")
+
+    for at, event in enumerate(events):  # noqa: B007 - told by `cut`
+        match event:
+            case Index():
+                disk.indexes.append(event)
+                continue
+            case Answer():
+                heard.append(event.about)
+            case Sync():
+                yield cut({}, "nothing of the last writes")
+                yield cut(dict(disk.pending), "all of them")
+                for _ in range(torn if disk.pending else 0):
+                    yield cut(*_torn(disk, choices))
+                disk.take(event)
+            case _:
+                disk.take(event)
+                continue
+        yield cut({}, f"it was {type(event).__name__}, and is over")
 
 
 def _torn(disk: _Disk, choices: random.Random) -> tuple[dict[str, Sequence[_Change]], str]:

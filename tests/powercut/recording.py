@@ -24,16 +24,17 @@ _WRITE = ctypes.CFUNCTYPE(
 )
 _TRUNCATE = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, ctypes.c_int64, use_errno=True)
 _SYNC = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, ctypes.c_int, use_errno=True)
+# Paths as pointers: SQLite keeps that of an opened file, and a copy would be gone soon.
 _OPEN = ctypes.CFUNCTYPE(
     ctypes.c_int,
     _POINTER,
-    ctypes.c_char_p,
+    _POINTER,
     _POINTER,
     ctypes.c_int,
     ctypes.POINTER(ctypes.c_int),
     use_errno=True,
 )
-_DELETE = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, ctypes.c_char_p, ctypes.c_int, use_errno=True)
+_DELETE = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, _POINTER, ctypes.c_int, use_errno=True)
 
 
 class _Methods(ctypes.Structure):
@@ -104,19 +105,31 @@ class Delete:
 
 
 @attrs.frozen
+class Index:
+    """What is in the index of the WAL.
+
+    It is mapped memory: never synced, but the kernel may write it whenever it likes.
+    """
+
+    name: str
+    content: bytes
+
+
+@attrs.frozen
 class Answer:
     """The caller heard of something; what it heard is kept."""
 
     about: Any
 
 
-Event = Write | Truncate | Sync | Delete | Answer
+Event = Write | Truncate | Sync | Delete | Index | Answer
 
 
 @attrs.define
 class Recording:
-    """What happened, in its order."""
+    """What happened to files in a directory, in its order."""
 
+    directory: Path
     events: list[Event] = attrs.field(factory=list)
     going_on: bool = True
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
@@ -124,8 +137,13 @@ class Recording:
     def add(self, event: Event) -> None:
         """Add what happens now."""
         with self._lock:
-            if self.going_on:
-                self.events.append(event)
+            if not self.going_on:
+                return
+            if isinstance(event, Sync | Answer):
+                self.events += [
+                    Index(path.name, path.read_bytes()) for path in self.directory.glob("*-shm")
+                ]
+            self.events.append(event)
 
     def stop(self) -> None:
         """Record no more: a power cut does not close files."""
@@ -141,8 +159,8 @@ def recorded(directory: Path) -> Iterator[Recording]:
     library = ctypes.CDLL(_sqlite3.__file__)
     library.sqlite3_vfs_find.restype = ctypes.POINTER(_Vfs)
     vfs = library.sqlite3_vfs_find(None).contents
-    recording = Recording()
-    interposer = _Interposer(vfs, directory, recording)
+    recording = Recording(directory)
+    interposer = _Interposer(vfs, recording)
     vfs.open = ctypes.cast(interposer.open, _POINTER)
     vfs.delete = ctypes.cast(interposer.delete, _POINTER)
     try:
@@ -155,23 +173,22 @@ def recorded(directory: Path) -> Iterator[Recording]:
 class _Interposer:
     """Functions that SQLite calls instead of its own; it keeps them alive."""
 
-    def __init__(self, vfs: _Vfs, directory: Path, recording: Recording) -> None:
+    def __init__(self, vfs: _Vfs, recording: Recording) -> None:
         self.plain_open = _OPEN(vfs.open)
         self.plain_delete = _DELETE(vfs.delete)
         self.open = _OPEN(self._open)
         self.delete = _DELETE(self._delete)
-        self._directory = directory
         self._recording = recording
         self._alive: list[object] = []
 
-    def _name(self, path: bytes | None) -> str:
-        found = Path((path or b"").decode())
-        return found.name if found.parent == self._directory else ""
+    def _name(self, path: int | None) -> str:
+        found = Path(ctypes.string_at(path).decode() if path else "")
+        return found.name if found.parent == self._recording.directory else ""
 
     def _open(
         self,
         vfs: int,
-        path: bytes | None,
+        path: int | None,
         file: int,
         flags: int,
         given: Any,
@@ -183,7 +200,7 @@ class _Interposer:
             opened.methods = ctypes.pointer(self._methods(name, opened.methods.contents))
         return int(result)
 
-    def _delete(self, vfs: int, path: bytes, sync_directory: int) -> int:
+    def _delete(self, vfs: int, path: int, sync_directory: int) -> int:
         result = self.plain_delete(vfs, path, sync_directory)
         name = self._name(path)
         if result == _OK and name:

@@ -170,12 +170,6 @@ def restored(original: Place, place: Place, cut: Cut) -> Place:
     place.root.mkdir(parents=True, mode=0o700)
     for name, content in cut.files.items():
         (place.root / name).write_bytes(content)
-    index = place.root / f"{NAME}-shm"
-    match len(cut.how) % 3:
-        case 0:
-            index.write_bytes(bytes(32768))
-        case 1:
-            index.write_bytes(choices().randbytes(32768))
     if (original.root / "companions").exists():
         subprocess.run(
             ["cp", "--archive", original.root / "companions", place.root / "companions"],

@@ -55,7 +55,7 @@ def test_well(asked: Asked) -> None:
     assert dict.fromkeys(names, SERVING) == asked.list()
 
 
-@pytest.mark.parametrize("times", [1, 2, 3])
+@pytest.mark.parametrize("times", [2, 3])
 @pytest.mark.parametrize("reason", [Reason.SLOW, Reason.NOT_MOUNTED])
 def test_source_down(asked: Asked, times: int, reason: Reason) -> None:
     """A source in trouble does not serve, and nothing else depends on it."""
@@ -67,6 +67,13 @@ def test_source_down(asked: Asked, times: int, reason: Reason) -> None:
         "source/unpacked": SERVING,
         "source/nfs": NOT_SERVING,
     } == asked.list()
+
+
+def test_one_failure(asked: Asked) -> None:
+    """A source serves as long as it is asked, and one failure is not enough to stop that."""
+    asked.overseen.fail("nfs", 1)
+
+    assert SERVING == asked.check("source/nfs")
 
 
 def test_records_out_of_reach(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:

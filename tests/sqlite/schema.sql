@@ -69,3 +69,12 @@ CREATE TABLE tombstones (
 	id INTEGER NOT NULL, 
 	CONSTRAINT pk_tombstones PRIMARY KEY (id)
 );
+CREATE TABLE wishes (
+	digest TEXT NOT NULL, 
+	image TEXT NOT NULL, 
+	reason TEXT NOT NULL, 
+	count INTEGER NOT NULL, 
+	first_seen_at INTEGER NOT NULL, 
+	last_seen_at INTEGER NOT NULL, 
+	CONSTRAINT pk_wishes PRIMARY KEY (digest, image, reason)
+);

@@ -117,9 +117,14 @@ def test_an_up_to_date_database_is_not_touched(database: Path) -> None:
 @pytest.mark.parametrize("size", [20, 32, 33, 1000])
 def test_a_wal_that_was_just_begun_says_nothing(database: Path, size: int) -> None:
     """A daemon that was killed at its first write leaves no more of it; the next one starts."""
+    index = database.with_name(f"{database.name}-shm")
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("SELECT * FROM sources").fetchall()
+        before = index.read_bytes()
     leave_in_wal(database, "INSERT INTO sources VALUES ('s', '/p')")
     wal = database.with_name(f"{database.name}-wal")
     wal.write_bytes(wal.read_bytes()[:size])
+    index.write_bytes(before)
     migrate.prepare_database(database)
 
     store = open_store(database)

@@ -143,7 +143,9 @@ def test_a_lost_batch_is_run_again_one_by_one(store: SqliteStore, spy: Spy, lost
         (sqlite3.SQLITE_IOERR, ResourceExhaustedError, "disk reports an error"),
         (sqlite3.SQLITE_READONLY, ResourceExhaustedError, "cannot be written"),
         (sqlite3.SQLITE_CORRUPT, ResourceExhaustedError, "damaged"),
+        (sqlite3.SQLITE_PERM, ResourceExhaustedError, "access to one of its files is denied"),
         (sqlite3.SQLITE_BUSY, UnavailableError, "another process"),
+        (sqlite3.SQLITE_PROTOCOL, UnavailableError, "another process"),
     ],
 )
 def test_trouble_at_the_commit_changes_nothing(

@@ -14,6 +14,9 @@ below   ``sources``, ``lowers`` (pairs as   ``directories``: path, mode, owner, 
 root    ``source``, ``hold``                ``proven``, ``revision`` (null if not known). With
                                             ``hold`` the root stays open until the process ends
                                             or a further ``hold`` succeeds or fails
+image   ``source``, ``path`` (names below   ``manifest``: what DUCC keeps of an image's manifest
+        ``.metadata``)
+survey  ``source``                          see ``surveying.survey``
 ======  ==================================  ==================================================
 
 A source is ``root`` and ``repository``, which is null for a plain directory. A layer is the
@@ -35,11 +38,13 @@ from .below import Lower, Published, Unpacked, directories_below
 from .holding import Held, revision
 from .identity import require_alive, require_repository
 from .ingest import Ingest
+from .manifests import manifest_at
 from .metadata import diff_id
 from .misses import FAILED, MissError, miss_of
 from .opening import LayerDirectory, layer_directory, source_root
 from .pulse import Pulse
 from .scanning import MAX_DEPTH, Scan
+from .surveying import survey
 
 Report = Callable[[dict[str, object]], None]
 
@@ -139,6 +144,22 @@ def identify(request: dict[str, Any], _: Report) -> dict[str, object]:
         raise
 
 
+def image(request: dict[str, Any], _: Report) -> dict[str, object]:
+    """Read the manifest of an image; see the table above."""
+    source = request["source"]
+    with source_root(source["root"]) as root:
+        _require_source(source, root)
+        content = manifest_at(root, source["root"], request["path"])
+    return {"manifest": content.decode(errors="surrogateescape")}
+
+
+def surveyed(request: dict[str, Any], _: Report) -> dict[str, object]:
+    """Look a source over; see ``surveying.survey``."""
+    source = request["source"]
+    with source_root(source["root"]) as root:
+        return {"proven": _require_source(source, root), **survey(root)}
+
+
 def _layer(
     source: dict[str, Any], root: int, digits: str
 ) -> AbstractContextManager[LayerDirectory]:
@@ -153,7 +174,15 @@ def _require_source(source: dict[str, Any], root: int) -> bool:
     return require_repository(root, source["root"], source["repository"])
 
 
-_OPERATIONS = {"look": look, "check": check, "scan": scan, "below": below, "root": identify}
+_OPERATIONS = {
+    "look": look,
+    "check": check,
+    "scan": scan,
+    "below": below,
+    "root": identify,
+    "image": image,
+    "survey": surveyed,
+}
 
 
 def answer(request: dict[str, Any], report: Report) -> dict[str, object]:

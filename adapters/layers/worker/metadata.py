@@ -42,16 +42,29 @@ def diff_id(layer: LayerDirectory, digits: str) -> str | None:
     except OSError as error:
         raise _trouble(error, path, layer.parent, ".metadata") from error
     try:
-        content = _read(directory, path)
+        content = read_file(directory, "layers.json", path)
     finally:
         os.close(directory)
     return None if content is None else parse(content, digits, path)
 
 
-def _read(directory: int, path: str) -> bytes | None:
+def read_file(directory: int, name: str, path: str) -> bytes | None:
+    """Read a file that the publisher wrote.
+
+    Args:
+        directory: descriptor of the directory that it is in.
+        name: a single name.
+        path: its path, for messages.
+
+    Returns:
+        Its content; None if it is not there.
+
+    Raises:
+        MissError: it is no file, longer than ``MAX_BYTES``, or cannot be read.
+    """
     try:
         # A handle first: opening a device does something, and a FIFO waits for its writer.
-        handle = os.open("layers.json", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+        handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
     except FileNotFoundError:
         return None
     except OSError as error:
