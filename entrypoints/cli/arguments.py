@@ -10,6 +10,7 @@ from cvmfs_snapshotter import __version__
 from .containerd_config import add_containerd_config
 from .db import add_db
 from .doctor import add_doctor
+from .drain import add_drain
 from .explain import add_explain
 from .failing import PROGRAM
 from .reconcile import add_reconcile
@@ -25,6 +26,7 @@ COMMANDS = (
     add_explain,
     add_wishlist,
     add_release,
+    add_drain,
     add_reconcile,
     add_containerd_config,
     add_db,

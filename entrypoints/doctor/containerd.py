@@ -8,10 +8,11 @@ from pathlib import Path
 
 import attrs
 
-from cvmfs_snapshotter.adapters.bolt import ContainerdError, open_content, read_records
+from cvmfs_snapshotter.adapters.bolt import ContainerdError, Content, open_content, read_records
 from cvmfs_snapshotter.adapters.layers.inspection import identify
 from cvmfs_snapshotter.adapters.layers.prober import Prober
 from cvmfs_snapshotter.adapters.layers.settings import SourceKind, SourceSettings
+from cvmfs_snapshotter.domain.containerd import KUBERNETES
 from cvmfs_snapshotter.domain.layer import Digest, Miss
 from cvmfs_snapshotter.domain.references import Reference
 
@@ -19,11 +20,11 @@ from ..containerd_config.check import check
 from ..containerd_config.reading import UnreadableError, read
 from ..containerd_config.releases import RELEASES, Release
 from ..containerd_config.wanted import Wanted
+from ..explain.images import manifest_of
 from .mounts import mount_for, mounts_of
 from .result import Result, failure, passed, quoted, warning
 
 DEFAULT_CONFIG = "/etc/containerd/config.toml"
-KUBERNETES = "k8s.io"
 
 _PROCESSES = Path("/proc")
 _VERSION = re.compile(r"\bv?(\d+)\.(\d+)\.\d+")
@@ -213,48 +214,63 @@ def _namespace(process: Path) -> str:
         return ""
 
 
-def check_images(containerd_root: str, snapshotter: str) -> Iterator[Result]:
-    """Find images of Kubernetes that were unpacked for another snapshotter only.
+def check_images(containerd_root: str, snapshotter: str, platform: str) -> Iterator[Result]:
+    """Find images of Kubernetes that can be unpacked for nobody.
 
-    The CRI takes them for present, and containers of them do not start (cvmfs issue 2858). Worst
-    is the image of pods themselves, "pause", without which no pod starts.
+    The CRI takes an image for present once it has its name. Where it is not unpacked for the
+    snapshotter in use, that is done when a container needs it (``internal/cri/opts``), from
+    content that may not be there: it was never kept, or the image came from a source for another
+    snapshotter. Worst is the image of pods themselves, "pause": without it no pod starts.
 
     Args:
         containerd_root: containerd's root directory.
         snapshotter: name of the proxy plugin.
+        platform: of the machine.
     """
     root = Path(containerd_root)
     try:
-        images = [i for i in open_content(root).images() if i.namespace == KUBERNETES]
+        content = open_content(root)
+        images = [i for i in content.images() if i.namespace == KUBERNETES]
         known = read_records(root, snapshotter).images
+        ours = {
+            name for (space, _), names in known.items() if space == KUBERNETES for name in names
+        }
+        lacking: dict[Digest, str] = {}
+        for image in images:
+            reference = Reference.parse(image.name)
+            if reference is not None and reference.tag and image.name not in ours:
+                lacking.setdefault(image.digest, image.name)
+        lost = [name for d, name in lacking.items() if not _is_complete(content, d, platform)]
     except ContainerdError as error:
         yield warning("pause-image", str(error))
         return
-    ours = {name for (space, _), names in known.items() if space == KUBERNETES for name in names}
-    lacking: dict[Digest, str] = {}
-    for image in images:
-        reference = Reference.parse(image.name)
-        if reference is not None and reference.tag and image.name not in ours:
-            lacking.setdefault(image.digest, image.name)
-    pauses = [name for name in lacking.values() if _is_pause(name)]
-    others = [name for name in lacking.values() if not _is_pause(name)]
+    pauses = [name for name in lost if _is_pause(name)]
+    others = [name for name in lost if not _is_pause(name)]
     if pauses:
         yield failure(
             "pause-image",
-            f"{_some(pauses)} was unpacked for another snapshotter only: no pod starts",
+            f"{_some(pauses)} is not unpacked for us, and its content is not there: no pod starts",
             *_pulls(pauses),
         )
     else:
-        yield passed("pause-image", "no image of pods themselves was left behind")
+        yield passed("pause-image", "the image of pods themselves is unpacked, or can be")
     if others:
         yield warning(
             "other-images",
-            f"{len(others)} images were unpacked for another snapshotter only, and their "
-            f"containers do not start: {_some(others)}",
+            f"{len(others)} images are not unpacked for us, and their content is not there, so "
+            f"that their containers do not start: {_some(others)}",
             *_pulls(others),
         )
     else:
-        yield passed("other-images", "no image was left behind for another snapshotter")
+        yield passed("other-images", "all other images are unpacked for us, or can be")
+
+
+def _is_complete(content: Content, digest: Digest, platform: str) -> bool:
+    manifest = manifest_of(content, digest, platform)
+    return manifest is not None and all(
+        layer.digest is not None and content.size(layer.digest) is not None
+        for layer in manifest.layers
+    )
 
 
 def _is_pause(name: str) -> bool:

@@ -89,7 +89,7 @@ def examine(patient: Patient, prober: Prober) -> Iterator[Result]:
         ("containerd", containerds),
         (
             "pause-image",
-            lambda: check_images(patient.containerd_root, patient.snapshotter),
+            lambda: check_images(patient.containerd_root, patient.snapshotter, patient.platform),
         ),
     )
     for name, check in checks:

@@ -119,7 +119,8 @@ def check_expiry(source: SourceSettings, mounts: Sequence[Mounted]) -> Result:
         f"the automounter at {automounter.at} lets mounts expire after {timeout} s, and "
         "keep_mounted is false: containers lose their files then",
         f"set keep_mounted = true for source {source.name}",
-        "echo 'OPTIONS=\"--timeout=0\"' >> /etc/sysconfig/autofs && systemctl restart autofs",
+        f"or add --timeout=0 to the line of {automounter.at} in /etc/auto.master or "
+        "/etc/auto.master.d, and systemctl restart autofs",
     )
 
 

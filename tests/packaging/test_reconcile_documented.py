@@ -10,4 +10,6 @@ def test_every_problem_is_documented() -> None:
     """In the order of the code, so that none is forgotten."""
     text = (ROOT / "docs" / "reconcile.md").read_text()
 
-    assert [problem.value for problem in Problem] == re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE)
+    assert [problem.value for problem in Problem] == re.findall(
+        r"^\| `([a-z-]+)` \|", text, re.MULTILINE
+    )

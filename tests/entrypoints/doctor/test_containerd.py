@@ -181,6 +181,27 @@ def images(*names: str) -> list[KnownImage]:
     return found
 
 
+LAYER = Digest("f" * 64)
+
+
+@attrs.frozen
+class _Content:
+    """Has images whose one layer is there, or not."""
+
+    names: tuple[str, ...]
+    complete: bool = False
+    manifest: bytes = f'{{"layers": [{{"digest": "{LAYER}"}}]}}'.encode()
+
+    def images(self) -> list[KnownImage]:
+        return images(*self.names)
+
+    def blob(self, _: Digest) -> bytes:
+        return self.manifest
+
+    def size(self, _: Digest) -> int | None:
+        return 1 if self.complete else None
+
+
 @pytest.mark.parametrize(
     ("ours", "outcomes"),
     [
@@ -193,17 +214,11 @@ def images(*names: str) -> list[KnownImage]:
 def test_images_of_another_snapshotter(
     ours: tuple[str, ...], outcomes: list[Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was unpacked before the switch is there for the CRI and not for us."""
-
-    @attrs.frozen
-    class Content:
-        def images(self) -> list[KnownImage]:
-            return images(PAUSE, OTHER)
-
+    """What was pulled before the switch, and has lost its content, cannot be unpacked for us."""
     known = {("k8s.io", f"top {name}"): (name,) for name in ours}
-    monkeypatch.setattr(containerd, "open_content", lambda _: Content())
+    monkeypatch.setattr(containerd, "open_content", lambda _: _Content((PAUSE, OTHER)))
     monkeypatch.setattr(containerd, "read_records", lambda *_: ContainerdRecords((), (), known))
-    found = list(containerd.check_images("/c", "cvmfs-snapshotter"))
+    found = list(containerd.check_images("/c", "cvmfs-snapshotter", PLATFORM))
 
     assert ["pause-image", "other-images"] == [result.name for result in found]
     assert outcomes == [result.outcome for result in found]
@@ -213,15 +228,10 @@ def test_images_of_another_snapshotter(
 
 def test_many_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few are named, the others counted."""
-
-    @attrs.frozen
-    class Content:
-        def images(self) -> list[KnownImage]:
-            return images(*(f"r.io/a{number}:1" for number in range(8)))
-
-    monkeypatch.setattr(containerd, "open_content", lambda _: Content())
+    content = _Content(tuple(f"r.io/a{number}:1" for number in range(8)))
+    monkeypatch.setattr(containerd, "open_content", lambda _: content)
     monkeypatch.setattr(containerd, "read_records", lambda *_: ContainerdRecords((), (), {}))
-    found = list(containerd.check_images("/c", "x"))[1]
+    found = list(containerd.check_images("/c", "x", PLATFORM))[1]
     assert "8 images" in found.what
     assert found.what.endswith("r.io/a4:1 and 3 more")
     assert 5 == len(found.mend)
@@ -229,6 +239,21 @@ def test_many_images(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_containerds_records(tmp_path: Path) -> None:
     """It is said that nothing is known."""
-    (found,) = containerd.check_images(str(tmp_path), "x")
+    (found,) = containerd.check_images(str(tmp_path), "x", PLATFORM)
     assert Outcome.WARN == found.outcome
     assert "--containerd-root" in found.what
+
+
+@pytest.mark.parametrize("complete", [True, False])
+@pytest.mark.parametrize("manifest", [_Content(()).manifest, b"none"], ids=["manifest", "none"])
+def test_images_that_can_still_be_unpacked(
+    complete: bool, manifest: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all of their content there, the CRI does so when a container needs them."""
+    content = _Content((PAUSE, OTHER), complete, manifest)
+    monkeypatch.setattr(containerd, "open_content", lambda _: content)
+    monkeypatch.setattr(containerd, "read_records", lambda *_: ContainerdRecords((), (), {}))
+    found = [result.outcome for result in containerd.check_images("/c", "x", PLATFORM)]
+
+    well = complete and manifest != b"none"
+    assert ([Outcome.PASS] * 2 if well else [Outcome.FAIL, Outcome.WARN]) == found
