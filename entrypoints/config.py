@@ -35,10 +35,13 @@ class Config:
     Attributes:
         sources: in the order in which they are asked.
         staged: answer containerd 2.4, when it unpacks in parallel, with staged layers.
+        log_level: threshold of the log, in the numbers of Python's ``logging``; None if the file
+            does not say.
     """
 
     sources: tuple[SourceSettings, ...]
     staged: bool = False
+    log_level: int | None = None
 
 
 def default_config() -> Config:
@@ -93,9 +96,10 @@ def _read(data: Mapping[str, object], problems: Problems) -> Config:
     repository = table.take("repository", values.repository)
     mountpoint = table.take("absolute-mountpoint", values.path)
     staged = table.take("staged", values.boolean) or False
+    log_level = table.take("log_level", values.level)
     table.finish()
     if "source" not in table:
-        return Config((_single(repository, mountpoint),), staged)
+        return Config((_single(repository, mountpoint),), staged, log_level)
     for key in ("repository", "absolute-mountpoint"):
         if key in table:
             table.complain(key, "stands for one source and cannot be beside [[source]]")
@@ -104,7 +108,7 @@ def _read(data: Mapping[str, object], problems: Problems) -> Config:
         for number, one in enumerate(tables or ())
     ]
     _refuse_twins(sources, problems)
-    return Config(tuple(sources), staged)
+    return Config(tuple(sources), staged, log_level)
 
 
 def _single(repository: str | None, mountpoint: str | None) -> SourceSettings:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TypeVar
 
+from cvmfs_snapshotter.adapters.logs.levels import LEVELS, threshold
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9][A-Za-z0-9_-]{0,62})+")
 _REPOSITORY_LENGTH = 255
@@ -82,6 +84,14 @@ def seconds(most: float) -> Callable[[object], float]:
         return float(number)
 
     return read
+
+
+def level(value: object) -> int:
+    """Take the name of a log level; the result is in the numbers of Python's ``logging``."""
+    number = threshold(value) if isinstance(value, str) else None
+    if number is None:
+        raise ValueError(" or ".join(repr(word) for word in LEVELS))
+    return number
 
 
 def choice(*allowed: str) -> Callable[[object], str]:

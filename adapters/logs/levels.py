@@ -23,3 +23,15 @@ def threshold(name: str) -> int | None:
         The number, or None if there is no such level.
     """
     return LEVELS.get(name.lower())
+
+
+def level_name(number: int) -> str:
+    """Give the name of a level.
+
+    Args:
+        number: its threshold, one of those in ``LEVELS``.
+
+    Returns:
+        The name by which lines have it.
+    """
+    return next(name for name in ("debug", *LEVELS) if LEVELS[name] == number)
