@@ -96,9 +96,7 @@ class Reloader:
                 after=change.after,
                 cause=why,
             )
-        self._logger.info(
-            "configuration reloaded", changed=len(taken), not_changed=len(left)
-        )
+        self._logger.info("configuration reloaded", changed=len(taken), not_changed=len(left))
 
     def _takes(self, change: Change) -> bool:
         overruled = change.key == "log_level" and self._said.log_level is not None

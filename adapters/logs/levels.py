@@ -12,6 +12,8 @@ LEVELS = {
 }
 """Names and thresholds; the names are those of logrus, which the Go program uses."""
 
+_NAMES = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "fatal"}
+
 
 def threshold(name: str) -> int | None:
     """Give the threshold of a level, in the numbers of Python's ``logging``.
@@ -34,4 +36,4 @@ def level_name(number: int) -> str:
     Returns:
         The name by which lines have it.
     """
-    return next(name for name in ("debug", *LEVELS) if LEVELS[name] == number)
+    return _NAMES[number]
