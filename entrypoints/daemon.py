@@ -13,6 +13,7 @@ from cvmfs_snapshotter import __version__
 from cvmfs_snapshotter.adapters import kernel
 from cvmfs_snapshotter.adapters.directories import DiskDirectories
 from cvmfs_snapshotter.adapters.logs.logger import Log
+from cvmfs_snapshotter.adapters.notify import Notifier
 from cvmfs_snapshotter.adapters.sqlite import (
     DatabaseError,
     Reserve,
@@ -33,6 +34,7 @@ from .root import claim_root, database_path, plain_root, require_own_files, rese
 from .rpc.admin import AdminServicer
 from .rpc.health import HealthServicer
 from .rpc.server import BindError, Service, SnapshotServer
+from .supervising import Supervisor, answers, status_line
 from .warming import warm_up
 
 GRACE = 10.0
@@ -62,6 +64,8 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
     if os.geteuid() != 0:
         raise StartError("the daemon must run as root: it makes device nodes and sets owners")
     root, address = plain_root(root), plain_address(address)
+    # Before any other process is started.
+    notifier = Notifier.take(os.environ)
     with ExitStack() as held:
         for lock in _claim(root, address, log, fresh=fresh):
             held.callback(lock.release)
@@ -72,8 +76,13 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
             parts = compose(root, config, store, log.logger)
             _tidy(parts, config)
         held.callback(parts.probes.close)
-        server = SnapshotServer(
-            parts.snapshotter, log.logger, services=_services(root, config, parts)
+        overseer = _overseer(root, config, parts)
+        server = SnapshotServer(parts.snapshotter, log.logger, services=_services(overseer))
+        supervisor = Supervisor(
+            notifier,
+            lambda seconds: answers(address, seconds),
+            lambda: status_line(overseer.overview()),
+            log.logger,
         )
         _bind(server, address)
         parts.measurer.start()
@@ -88,17 +97,22 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
         log.logger.info(
             "serving", version=__version__, address=address, root=root, sources=list(names)
         )
+        supervisor.start()
         wait_until_told()
+        supervisor.stop(_LAST)
         log.logger.info("stopping: calls in flight finish, nothing is deleted")
         _end_calls(server, parts, log)
     return 0
 
 
-def _services(root: str, config: Config, parts: Parts) -> tuple[Service, ...]:
+def _overseer(root: str, config: Config, parts: Parts) -> Overseer:
     context = parts.context
-    overseer = Overseer(
+    return Overseer(
         root, config.sources, context.store, parts.tended, parts.probes, context.clock.now()
     )
+
+
+def _services(overseer: Overseer) -> tuple[Service, ...]:
     return HealthServicer(overseer), AdminServicer(overseer)
 
 
