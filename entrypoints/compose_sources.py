@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
@@ -15,6 +15,7 @@ from cvmfs_snapshotter.adapters.logs.logger import Logger
 from cvmfs_snapshotter.adapters.probes import ProbePool, worker_command
 from cvmfs_snapshotter.domain.ports.clock import Clock
 from cvmfs_snapshotter.domain.ports.events import Events
+from cvmfs_snapshotter.domain.ports.layers import LayerSources
 
 from .tending import Tender
 
@@ -86,12 +87,13 @@ class Tended:
             pool.close(max(until - time.monotonic(), 0.0))
 
 
-def tend(
+def tend(  # noqa: PLR0913, PLR0917 - all that sources need
     settings: Sequence[SourceSettings],
     probes: ProbePool,
     clock: Clock,
     events: Events,
     logger: Logger,
+    timed: Callable[[LayerSources], LayerSources] = lambda sources: sources,
 ) -> Tended:
     """Put together what is about sources; nothing runs yet.
 
@@ -101,6 +103,7 @@ def tend(
         clock: gives the time.
         events: hears of circuits.
         logger: takes lines.
+        timed: gives sources whose time is taken in place of those that requests ask.
 
     Returns:
         The parts.
@@ -117,7 +120,7 @@ def tend(
         source.name: Tender(source.name, breakers, trier, Holder(source, _few), clock, logger)
         for source in settings
     }
-    guarded = GuardedSources(asked, breakers, limits, clock)
+    guarded = GuardedSources(timed(asked), breakers, limits, clock)
     return Tended(
         guarded,
         breakers,

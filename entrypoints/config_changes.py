@@ -7,6 +7,7 @@ import attrs
 
 from cvmfs_snapshotter.adapters.layers.settings import SourceSettings
 from cvmfs_snapshotter.adapters.logs.levels import level_name
+from cvmfs_snapshotter.adapters.metrics.address import Address
 
 from .config import Config
 
@@ -100,4 +101,6 @@ def _level(number: int | None) -> str | None:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, Address):
+        return str(value)
     return value.value if isinstance(value, Enum) else value

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # No process is forked after gRPC has started; its handlers for that would only write warnings.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
@@ -39,6 +40,9 @@ from .rpc.server import BindError, Service, SnapshotServer
 from .signals import Answers, heard
 from .supervising import Supervisor, answers, status_line
 from .warming import warm_up
+
+if TYPE_CHECKING:
+    from .metering import Metering
 
 GRACE = 10.0
 """Seconds that calls in flight get to finish when the daemon is told to stop."""
@@ -78,18 +82,27 @@ def run_daemon(  # noqa: PLR0913 - all that a start depends on
     root, address = plain_root(root), plain_address(address)
     # Before any other process is started.
     notifier = Notifier.take(os.environ)
+    sockets = [address]
+    if config.metrics is not None and config.metrics.path:
+        sockets.append(config.metrics.path)
     with ExitStack() as held:
-        for lock in _claim(root, address, log, fresh=fresh):
+        for lock in _claim(sockets, root, log, fresh=fresh):
             held.callback(lock.release)
         answer_until_told = held.enter_context(heard())
         store = held.enter_context(_open_store(root, log))
+        metering = _metering(config, log)
         with _expected("the state directory cannot be used"):
             DiskDirectories(root).prepare()
-            parts = compose(root, config, store, log.logger)
+            parts = compose(root, config, store, log.logger, metering)
             _tidy(parts, config)
         held.callback(parts.probes.close)
         overseer = _overseer(root, config, parts)
-        server = SnapshotServer(parts.snapshotter, log.logger, services=_services(overseer))
+        server = SnapshotServer(
+            parts.snapshotter,
+            log.logger,
+            services=_services(overseer),
+            observe=None if metering is None else metering.calls.note,
+        )
         supervisor = Supervisor(
             notifier,
             lambda seconds: answers(address, seconds),
@@ -97,6 +110,9 @@ def run_daemon(  # noqa: PLR0913 - all that a start depends on
             log.logger,
         )
         _bind(server, address)
+        if metering is not None:
+            metering.start(overseer, database_path(root))
+            held.callback(metering.stop, _LAST)
         parts.measurer.start()
         held.callback(parts.measurer.stop, _LAST)
         parts.wishing.start()
@@ -106,6 +122,8 @@ def run_daemon(  # noqa: PLR0913 - all that a start depends on
         warm_up(names, parts.tended.sources, parts.context.clock, log.logger)
         parts.tended.start()
         held.callback(parts.tended.stop, _LAST)
+        if metering is not None:
+            metering.serving = True
         log.logger.info(
             "serving", version=__version__, address=address, root=root, sources=list(names)
         )
@@ -113,6 +131,8 @@ def run_daemon(  # noqa: PLR0913 - all that a start depends on
         reloader = Reloader(said, config, log.level, _adopters(parts, overseer), log.logger)
         answer_until_told(_answers(reloader, supervisor))
         supervisor.stop(_LAST)
+        if metering is not None:
+            metering.serving = False
         log.logger.info("stopping: calls in flight finish, nothing is deleted")
         _end_calls(server, parts, log)
     return 0
@@ -146,16 +166,26 @@ def _services(overseer: Overseer) -> tuple[Service, ...]:
     return HealthServicer(overseer), AdminServicer(overseer)
 
 
-def _claim(root: str, address: str, log: Log, *, fresh: bool) -> tuple[Lock, Lock]:
-    """Make state directory and socket ours; a daemon that is refused leaves nothing behind."""
+def _metering(config: Config, log: Log) -> "Metering | None":
+    if config.metrics is None:
+        return None
+    # A daemon without metrics neither waits for it nor keeps it in memory.
+    from .metering import Metering  # noqa: PLC0415
+
+    return Metering(config.metrics, [source.name for source in config.sources], log.logger)
+
+
+def _claim(addresses: Sequence[str], root: str, log: Log, *, fresh: bool) -> list[Lock]:
+    """Make state directory and sockets ours; a daemon that is refused leaves nothing behind."""
     with ExitStack() as undo:
-        of_root = claim_root(root, fresh=fresh)
-        undo.callback(of_root.abandon)
-        of_socket = claim_address(address)
-        undo.callback(of_socket.abandon)
+        claimed = [claim_root(root, fresh=fresh)]
+        undo.callback(claimed[-1].abandon)
+        for address in addresses:
+            claimed.append(claim_address(address))
+            undo.callback(claimed[-1].abandon)
         _require_kernel(root, log)
         undo.pop_all()
-    return of_root, of_socket
+    return claimed
 
 
 def _require_kernel(root: str, log: Log) -> None:

@@ -94,6 +94,7 @@ def test_what_changes_at_once(
     ("above", "of_one", "key", "before", "after"),
     [
         ("staged = true", "", "staged", False, True),
+        ('[metrics]\naddress = "[::1]:9732"', "", "metrics", None, "[::1]:9732"),
         ("", 'host_path = "/elsewhere"', "source.one.host_path", "/one", "/elsewhere"),
         (
             '[[source]]\nname = "new"\nkind = "directory"\npath = "/new"',
