@@ -28,8 +28,8 @@ KINDS: Final = (
     ),
     _kind(
         "containerd is away",
-        r"failed to connect to all addresses|socket closed|recvmsg|ttrpc: closed|containerd\.sock|shutting down"
-        r"|failed to connect to remote host|goaway|server is not initialized yet",
+        r"failed to connect to all addresses|socket closed|recvmsg|ttrpc: closed"
+        r"|containerd\.sock|shutting down|failed to connect to remote host|goaway|server is not initialized yet",
         Cause.CONTAINERD,
     ),
     _kind(
