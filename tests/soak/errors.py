@@ -29,7 +29,8 @@ KINDS: Final = (
     _kind(
         "containerd is away",
         r"failed to connect to all addresses|socket closed|recvmsg|ttrpc: closed"
-        r"|containerd\.sock|shutting down|failed to connect to remote host|goaway|server is not initialized yet",
+        r"|containerd\.sock|shutting down|failed to connect to remote host|goaway"
+        r"|server is not initialized yet",
         Cause.CONTAINERD,
     ),
     _kind(
