@@ -29,18 +29,42 @@ class Tended:
         breakers: the circuits.
         tenders: by name of source, what looks after it.
         trials: by name of source, the processes that try it.
+        settings: by name of source, what is configured about it.
+        _asking: all that ask the sources.
+        _limits: by name of source, the seconds that a look-up may take; those of all parts.
     """
 
     sources: GuardedSources
     breakers: Breakers
     tenders: Mapping[str, Tender]
     trials: Mapping[str, ProbePool]
+    settings: dict[str, SourceSettings] = attrs.field(factory=dict)
+    _asking: Sequence[Sources] = ()
+    _limits: dict[str, float] = attrs.field(factory=dict)
 
     @property
     def stuck(self) -> int:
         """How many processes hang that look after sources."""
         holding = sum(tender.holder.stuck for tender in self.tenders.values())
         return holding + sum(pool.count()[1] for pool in self.trials.values())
+
+    def adopt(self, settings: Sequence[SourceSettings]) -> None:
+        """Take other deadlines, policies and ``keep_mounted`` of the same sources.
+
+        What was held or released by hand stays so unless its ``keep_mounted`` differs.
+
+        Args:
+            settings: of all sources.
+        """
+        for asking in self._asking:
+            asking.adopt(settings)
+        for source in settings:
+            self._limits[source.name] = source.lookup_deadline
+            before, self.settings[source.name] = self.settings[source.name], source
+            if before.keep_mounted and not source.keep_mounted:
+                self.tenders[source.name].release()
+            elif source.keep_mounted and not before.keep_mounted:
+                self.tenders[source.name].hold()
 
     def start(self) -> None:
         """Begin to look after the sources."""
@@ -90,18 +114,22 @@ def tend(  # noqa: PLR0913, PLR0917 - all that sources need
     breakers = Breakers(names, clock, events, random.random)
     # Processes of their own: trials of a source that hangs must not use up those of requests.
     trials = {name: _few() for name in names}
-    trier = Trier(
-        breakers,
-        {source.name: Sources([source], trials[source.name], clock) for source in settings},
-        limits,
-        clock,
-    )
+    trying = {source.name: Sources([source], trials[source.name], clock) for source in settings}
+    trier = Trier(breakers, trying, limits, clock)
     tenders = {
         source.name: Tender(source.name, breakers, trier, Holder(source, _few), clock, logger)
         for source in settings
     }
     guarded = GuardedSources(timed(asked), breakers, limits, clock)
-    return Tended(guarded, breakers, tenders, trials)
+    return Tended(
+        guarded,
+        breakers,
+        tenders,
+        trials,
+        {source.name: source for source in settings},
+        (asked, *trying.values()),
+        limits,
+    )
 
 
 def _few() -> ProbePool:

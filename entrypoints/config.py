@@ -37,11 +37,14 @@ class Config:
         sources: in the order in which they are asked.
         staged: answer containerd 2.4, when it unpacks in parallel, with staged layers.
         metrics: where they are served; None if they are not.
+        log_level: threshold of the log, in the numbers of Python's ``logging``; None if the file
+            does not say.
     """
 
     sources: tuple[SourceSettings, ...]
     staged: bool = False
     metrics: Address | None = None
+    log_level: int | None = None
 
 
 def default_config() -> Config:
@@ -97,9 +100,10 @@ def _read(data: Mapping[str, object], problems: Problems) -> Config:
     mountpoint = table.take("absolute-mountpoint", values.path)
     staged = table.take("staged", values.boolean) or False
     metrics = _metrics(table, problems)
+    log_level = table.take("log_level", values.level)
     table.finish()
     if "source" not in table:
-        return Config((_single(repository, mountpoint),), staged, metrics)
+        return Config((_single(repository, mountpoint),), staged, metrics, log_level)
     for key in ("repository", "absolute-mountpoint"):
         if key in table:
             table.complain(key, "stands for one source and cannot be beside [[source]]")
@@ -108,7 +112,7 @@ def _read(data: Mapping[str, object], problems: Problems) -> Config:
         for number, one in enumerate(tables or ())
     ]
     _refuse_twins(sources, problems)
-    return Config(tuple(sources), staged, metrics)
+    return Config(tuple(sources), staged, metrics, log_level)
 
 
 def _single(repository: str | None, mountpoint: str | None) -> SourceSettings:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TypeVar
 
+from cvmfs_snapshotter.adapters.logs.levels import LEVELS, threshold
 from cvmfs_snapshotter.adapters.metrics.address import Address
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -91,6 +92,14 @@ def seconds(most: float) -> Callable[[object], float]:
         return float(number)
 
     return read
+
+
+def level(value: object) -> int:
+    """Take the name of a log level; the result is in the numbers of Python's ``logging``."""
+    number = threshold(value) if isinstance(value, str) else None
+    if number is None:
+        raise ValueError(" or ".join(repr(word) for word in LEVELS))
+    return number
 
 
 def choice(*allowed: str) -> Callable[[object], str]:

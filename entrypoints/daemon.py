@@ -13,6 +13,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 from cvmfs_snapshotter import __version__
 from cvmfs_snapshotter.adapters import kernel
 from cvmfs_snapshotter.adapters.directories import DiskDirectories
+from cvmfs_snapshotter.adapters.layers.settings import SourceSettings
 from cvmfs_snapshotter.adapters.logs.logger import Log
 from cvmfs_snapshotter.adapters.notify import Notifier
 from cvmfs_snapshotter.adapters.sqlite import (
@@ -31,10 +32,12 @@ from .endpoint import claim_address, plain_address, private_files
 from .errors import StartError
 from .locks import Lock
 from .overview import Overseer
+from .reloading import CommandLine, Reloader
 from .root import claim_root, database_path, plain_root, require_own_files, reserve_path
 from .rpc.admin import AdminServicer
 from .rpc.health import HealthServicer
 from .rpc.server import BindError, Service, SnapshotServer
+from .signals import Answers, heard
 from .supervising import Supervisor, answers, status_line
 from .warming import warm_up
 
@@ -46,10 +49,18 @@ GRACE = 10.0
 
 _LAST = 2.0
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_NOTHING_SAID = CommandLine()
 
 
-def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool) -> int:
+def run_daemon(  # noqa: PLR0913 - all that a start depends on
+    root: str,
+    address: str,
+    config: Config,
+    log: Log,
+    *,
+    fresh: bool,
+    said: CommandLine = _NOTHING_SAID,
+) -> int:
     """Serve until SIGTERM or SIGINT. Nothing is deleted at the end.
 
     Args:
@@ -58,6 +69,7 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
         config: the configuration.
         log: takes lines.
         fresh: accept a state directory of the Go program.
+        said: where the configuration is from, to read it again.
 
     Returns:
         Exit status: 0.
@@ -76,7 +88,7 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
     with ExitStack() as held:
         for lock in _claim(sockets, root, log, fresh=fresh):
             held.callback(lock.release)
-        wait_until_told = held.enter_context(_told_to_stop())
+        answer_until_told = held.enter_context(heard())
         store = held.enter_context(_open_store(root, log))
         metering = _metering(config, log)
         with _expected("the state directory cannot be used"):
@@ -116,7 +128,8 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
             "serving", version=__version__, address=address, root=root, sources=list(names)
         )
         supervisor.start()
-        wait_until_told()
+        reloader = Reloader(said, config, log.level, _adopters(parts, overseer), log.logger)
+        answer_until_told(_answers(reloader, supervisor))
         supervisor.stop(_LAST)
         if metering is not None:
             metering.serving = False
@@ -130,6 +143,23 @@ def _overseer(root: str, config: Config, parts: Parts) -> Overseer:
     return Overseer(
         root, config.sources, context.store, parts.tended, parts.probes, context.clock.now()
     )
+
+
+def _adopters(parts: Parts, overseer: Overseer) -> Callable[[Sequence[SourceSettings]], None]:
+    def adopt(sources: Sequence[SourceSettings]) -> None:
+        parts.tended.adopt(sources)
+        overseer.adopt(sources)
+
+    return adopt
+
+
+def _answers(reloader: Reloader, supervisor: Supervisor) -> Answers:
+    def reload() -> None:
+        supervisor.reloading()
+        reloader.reload()
+        supervisor.reloaded()
+
+    return {signal.SIGHUP: reload, signal.SIGUSR2: reloader.toggle_debug}
 
 
 def _services(overseer: Overseer) -> tuple[Service, ...]:
@@ -156,37 +186,6 @@ def _claim(addresses: Sequence[str], root: str, log: Log, *, fresh: bool) -> lis
         _require_kernel(root, log)
         undo.pop_all()
     return claimed
-
-
-@contextmanager
-def _told_to_stop() -> Iterator[Callable[[], None]]:
-    """Give a function that waits for the first signal; a second one ends the process at once."""
-    told = False
-
-    def stop(number: int, _frame: object) -> None:
-        nonlocal told
-        if told:
-            os._exit(128 + number)
-        told = True
-
-    def wait() -> None:
-        os.read(reading, 1)
-
-    # Not an Event: Python runs a handler between two instructions, so that one of a signal that
-    # comes while the main thread begins to wait for a lock would run after that wait only. A byte
-    # in a pipe is there at once.
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    before = [(number, signal.signal(number, stop)) for number in _SIGNALS]
-    try:
-        yield wait
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(wakeup)
-        os.close(reading)
-        os.close(writing)
 
 
 def _require_kernel(root: str, log: Log) -> None:

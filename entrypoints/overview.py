@@ -86,6 +86,10 @@ class Overseer:
         self._probes = probes
         self._started_at = started_at
 
+    def adopt(self, sources: Sequence[SourceSettings]) -> None:
+        """Take other settings of the same sources."""
+        self._settings = {one.name: one for one in sources}
+
     @property
     def sources(self) -> tuple[str, ...]:
         """Names of the configured sources."""

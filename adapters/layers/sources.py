@@ -46,6 +46,16 @@ class Sources:
         self._unproven: set[str] = set()
         self._below = Remembered(clock)
 
+    def adopt(self, settings: Sequence[SourceSettings]) -> None:
+        """Take other settings of the same sources.
+
+        Args:
+            settings: by their names; those of sources that are not known are passed over.
+        """
+        new = {source.name: source for source in settings}
+        # One assignment: a request sees all of the old or all of the new.
+        self._settings = {name: new.get(name, old) for name, old in self._settings.items()}
+
     @property
     def patience(self) -> float:
         """Seconds that one request may spend on look-ups altogether: the longest deadline."""

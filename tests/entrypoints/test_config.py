@@ -57,6 +57,18 @@ def test_staged(tmp_path: Path, text: str, *, expected: bool) -> None:
         assert expected == load_config(str(file)).staged
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("", None), ('log_level = "Debug"', 10), ('log_level = "warn"', 30)],
+)
+def test_log_level(tmp_path: Path, text: str, expected: int | None) -> None:
+    """The level of the log is one of logrus's names in any case, beside either form of sources."""
+    file = tmp_path / "config.toml"
+    for sources in ("", _source("")):
+        file.write_text(f"{text}\n{sources}")
+        assert expected == load_config(str(file)).log_level
+
+
 def test_legacy_keys(tmp_path: Path) -> None:
     """The two keys of the Go program stand for one source named like the repository."""
     (found,) = _load(
@@ -140,6 +152,8 @@ def test_legacy_beside_sources(tmp_path: Path, key: str) -> None:
         ('"a b\\u0007" = 1', "'a b\\x07': unknown key"),
         ("repository = 5", "repository: expected a fully qualified repository name"),
         ("staged = 1", "staged: expected true or false, not 1"),
+        ('log_level = "loud"', "log_level: expected 'trace' or 'debug' or 'info' or 'warn' or"),
+        ("log_level = 10", "'fatal' or 'panic', not 10"),
         ("source = 5", "source: expected [[source]] tables, not 5"),
         ("source = []", "source: expected at least one [[source]], not an array"),
         ("source = [1]", "source: expected [[source]] tables, not an array"),

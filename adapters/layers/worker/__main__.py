@@ -27,6 +27,7 @@ request that fails is answered with ``reason`` (a value of ``domain.layer.Reason
 import json
 import os
 import resource
+import signal
 import stat
 import sys
 from collections.abc import Callable
@@ -227,6 +228,12 @@ def _say(number: object, kind: str, content: dict[str, object]) -> None:
     sys.stdout.flush()
 
 
+def _ignore_signals() -> None:
+    # `systemctl kill` sends to every process of a service what is meant for the daemon.
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, most = resource.getrlimit(resource.RLIMIT_AS)
@@ -241,6 +248,7 @@ def _limit() -> None:
 
 
 if __name__ == "__main__":
+    _ignore_signals()
     try:
         main()
     except BrokenPipeError:
