@@ -168,15 +168,16 @@ class DiskCompanions:
     def present(self) -> Collection[int]:
         """See ``Companions.present``."""
         try:
-            inside = [entry.name for entry in self._companions.iterdir()]
-            links = [_LINK.fullmatch(entry.name) for entry in self._links.iterdir()]
+            # Names alone: there are as many links as snapshots, and every start reads them.
+            inside = os.listdir(self._companions)  # noqa: PTH208 - see above
+            names_of_links = os.listdir(self._links)  # noqa: PTH208 - see above
         except OSError as error:
             raise ResourceExhaustedError(
                 f"companions in {self._companions} cannot be read: {error.strerror}"
             ) from error
         names = (name.removeprefix(_TEMPORARY) for name in inside)
         numbers = {int(name) for name in names if name.isdecimal()}
-        return numbers | {int(link[1]) for link in links if link}
+        return numbers | {int(name[:-1]) for name in filter(_LINK.fullmatch, names_of_links)}
 
 
 def _sides(companion: Companion) -> list[str]:

@@ -7,7 +7,8 @@ import attrs
 
 from .layer import Digest
 
-_KUBERNETES = "k8s.io"
+KUBERNETES = "k8s.io"
+"""Namespace of the CRI."""
 
 
 @attrs.frozen
@@ -97,7 +98,7 @@ class ContainerdRecords:
         keys = {(s.namespace, s.key) for s in snapshots}
         for container in self.containers:
             if (container.namespace, container.key) in keys:
-                yield _removal(container)
+                yield removal_of(container)
         for (namespace, key), names in self.images.items():
             if (namespace, key) in keys:
                 yield from (f"ctr -n {_q(namespace)} images rm {_q(name)}" for name in names)
@@ -108,9 +109,10 @@ class ContainerdRecords:
             )
 
 
-def _removal(container: KnownContainer) -> str:
+def removal_of(container: KnownContainer) -> str:
+    """Give the command that removes a container."""
     # The kubelet's containers belong to the CRI, which keeps records of its own.
-    if container.namespace == _KUBERNETES:
+    if container.namespace == KUBERNETES:
         return f"crictl rm -f {_q(container.identifier)}"
     return f"ctr -n {_q(container.namespace)} containers rm {_q(container.identifier)}"
 

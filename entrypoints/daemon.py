@@ -14,6 +14,7 @@ from cvmfs_snapshotter import __version__
 from cvmfs_snapshotter.adapters import kernel
 from cvmfs_snapshotter.adapters.directories import DiskDirectories
 from cvmfs_snapshotter.adapters.logs.logger import Log
+from cvmfs_snapshotter.adapters.notify import Notifier
 from cvmfs_snapshotter.adapters.sqlite import (
     DatabaseError,
     Reserve,
@@ -33,7 +34,8 @@ from .overview import Overseer
 from .root import claim_root, database_path, plain_root, require_own_files, reserve_path
 from .rpc.admin import AdminServicer
 from .rpc.health import HealthServicer
-from .rpc.server import BindError, SnapshotServer
+from .rpc.server import BindError, Service, SnapshotServer
+from .supervising import Supervisor, answers, status_line
 from .warming import warm_up
 
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
     if os.geteuid() != 0:
         raise StartError("the daemon must run as root: it makes device nodes and sets owners")
     root, address = plain_root(root), plain_address(address)
+    # Before any other process is started.
+    notifier = Notifier.take(os.environ)
     sockets = [address]
     if config.metrics is not None and config.metrics.path:
         sockets.append(config.metrics.path)
@@ -84,8 +88,14 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
         server = SnapshotServer(
             parts.snapshotter,
             log.logger,
-            services=(HealthServicer(overseer), AdminServicer(overseer)),
+            services=_services(overseer),
             observe=None if metering is None else metering.calls.note,
+        )
+        supervisor = Supervisor(
+            notifier,
+            lambda seconds: answers(address, seconds),
+            lambda: status_line(overseer.overview()),
+            log.logger,
         )
         _bind(server, address)
         if metering is not None:
@@ -105,7 +115,9 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
         log.logger.info(
             "serving", version=__version__, address=address, root=root, sources=list(names)
         )
+        supervisor.start()
         wait_until_told()
+        supervisor.stop(_LAST)
         if metering is not None:
             metering.serving = False
         log.logger.info("stopping: calls in flight finish, nothing is deleted")
@@ -118,6 +130,10 @@ def _overseer(root: str, config: Config, parts: Parts) -> Overseer:
     return Overseer(
         root, config.sources, context.store, parts.tended, parts.probes, context.clock.now()
     )
+
+
+def _services(overseer: Overseer) -> tuple[Service, ...]:
+    return HealthServicer(overseer), AdminServicer(overseer)
 
 
 def _metering(config: Config, log: Log) -> "Metering | None":

@@ -14,6 +14,7 @@ container that uses it. The modes are those of containerd's own overlayfs snapsh
 """
 
 import os
+import re
 import stat
 import threading
 from collections.abc import Collection, Mapping
@@ -36,6 +37,7 @@ from .syncing import sync_directory
 _PRIVATE = 0o700
 _FILES = 0o755
 _WORK = 0o711
+_IDENTIFIER = re.compile("[1-9][0-9]*")
 
 
 class DiskDirectories:
@@ -68,9 +70,10 @@ class DiskDirectories:
                 directory.chmod(_PRIVATE)
         for directory in (self._snapshots, self._companions, self._links):
             with medium(directory, "cleared of what a crash left"):
-                for inside in directory.iterdir():
-                    if inside.name.startswith((NEW, OLD)):
-                        remove_tree(directory, inside.name)
+                # Names alone: there are as many as snapshots, and every start reads them.
+                for name in os.listdir(directory):  # noqa: PTH208 - see above
+                    if name.startswith((NEW, OLD)):
+                        remove_tree(directory, name)
         with medium(self._root, "made durable"):
             sync_directory(self._root)
         with medium(self._companions / HIDER, "made"):
@@ -222,8 +225,8 @@ class DiskDirectories:
         for directory in (self._snapshots, self._links):
             with medium(directory, "read"):
                 require_real(directory)
-                names = [inside.name for inside in directory.iterdir()]
-            found |= {int(name) for name in names if _is_identifier(name)}
+                names = os.listdir(directory)  # noqa: PTH208 - as in `prepare`
+            found.update(map(int, filter(_IDENTIFIER.fullmatch, names)))
         return found
 
     def _directory(self, identifier: int) -> Path:
@@ -235,7 +238,3 @@ class DiskDirectories:
 
 def _files_from_link(identifier: int) -> str:
     return f"../snapshots/{identifier}/fs"
-
-
-def _is_identifier(name: str) -> bool:
-    return name.isascii() and name.isdecimal() and not name.startswith("0")

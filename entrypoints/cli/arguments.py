@@ -9,6 +9,8 @@ from cvmfs_snapshotter import __version__
 
 from .containerd_config import add_containerd_config
 from .db import add_db
+from .doctor import add_doctor
+from .drain import add_drain
 from .explain import add_explain
 from .failing import PROGRAM
 from .reconcile import add_reconcile
@@ -20,9 +22,11 @@ from .wishlist import add_wishlist
 COMMANDS = (
     add_run,
     add_status,
+    add_doctor,
     add_explain,
     add_wishlist,
     add_release,
+    add_drain,
     add_reconcile,
     add_containerd_config,
     add_db,

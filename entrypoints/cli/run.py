@@ -1,6 +1,7 @@
 """The command ``run``."""
 
 import argparse
+import faulthandler
 
 from .failing import fail
 from .flags import Commands, add_address, add_config, add_log_level, add_root
@@ -50,6 +51,9 @@ def _run(arguments: argparse.Namespace) -> int:
         return fail(str(error), 2)
     from ..daemon import run_daemon  # noqa: PLC0415 - a bad configuration shows without the rest
 
+    # The service manager's watchdog ends a daemon that hangs with SIGABRT: where each thread stood
+    # is then on standard error.
+    faulthandler.enable(2)
     log = open_log(arguments.log_level)
     adopt_libraries(log.logger)
     try:

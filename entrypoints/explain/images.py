@@ -73,7 +73,7 @@ def in_containerd(content: Content, name: str, platform: str) -> FoundImage | No
     for wanted in dict.fromkeys((name, *spellings(name))):
         for image in images:
             if image.name == wanted:
-                found = _manifest(content, image.digest, platform, 0)
+                found = manifest_of(content, image.digest, platform)
                 if found is not None:
                     origin = f"containerd, namespace {image.namespace!r}"
                     return _found(content, wanted, origin, found)
@@ -82,7 +82,7 @@ def in_containerd(content: Content, name: str, platform: str) -> FoundImage | No
 
 def by_digest(content: Content, digest: Digest, platform: str) -> FoundImage | None:
     """Look for the index or manifest of that digest in containerd's store of content."""
-    found = _manifest(content, digest, platform, 0)
+    found = manifest_of(content, digest, platform)
     return None if found is None else _found(content, str(digest), "containerd", found)
 
 
@@ -90,6 +90,20 @@ def _found(content: Content, name: str, origin: str, manifest: Manifest) -> Foun
     config = manifest.config.digest if manifest.config else None
     data = content.blob(config) if config is not None else None
     return FoundImage(name, origin, manifest, read_configuration(data or b""))
+
+
+def manifest_of(content: Content, digest: Digest, platform: str) -> Manifest | None:
+    """Give the manifest that an image has here.
+
+    Args:
+        content: containerd's.
+        digest: of its index or manifest.
+        platform: of the machine, to choose by from an index.
+
+    Returns:
+        The manifest; None if it is not there.
+    """
+    return _manifest(content, digest, platform, 0)
 
 
 def _manifest(content: Content, digest: Digest, platform: str, depth: int) -> Manifest | None:

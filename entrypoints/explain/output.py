@@ -61,7 +61,7 @@ def _about(layer: ExplainedLayer) -> Iterator[str]:
         yield f"  never published: {layer.never}"
     for missed in layer.remembered:
         last = moment(missed.last_seen_at)
-        yield f"  remembered: {missed.reason}, {missed.count} times, last {last}"
+        yield f"  remembered misses: {missed.reason}, {missed.count}, the last at {last}"
     for here in layer.here:
         what = f"on source {here.source!r}" if here.source else "local"
         yield f"  here: snapshot {here.name!r}, {what}"

@@ -172,7 +172,7 @@ def test_what_is_remembered(
     store.write(lambda t: t.add_wishes([wish, other], 10))
     store.close()
 
-    assert "remembered: slow, 5 times, last 1970-01-01T00:00:01Z" in explain(ABSENT)[1]
+    assert "remembered misses: slow, 5, the last at 1970-01-01T00:00:01Z" in explain(ABSENT)[1]
 
 
 def test_a_source_that_is_not_there(

@@ -35,7 +35,7 @@ KINDS: Final = (
     ),
     _kind(
         "a connection is lost",
-        r"error reading from server: eof|transport is closing|connection closed",
+        r"reading from server: eof|send write: eof|transport is closing|connection closed",
         Cause.DAEMON,
         Cause.CONTAINERD,
     ),

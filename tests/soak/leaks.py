@@ -23,7 +23,7 @@ TABLES: Final = ("snapshots", "companions", "tombstones", "strangers")
 PATIENCE: Final = 90.0
 """Seconds until everything is away: containerd may be collecting garbage still."""
 
-MEMORY: Final = 16.0
+MEMORY: Final = 8.0
 """MiB by which the daemon may have grown after its warming up."""
 
 THREADS: Final = 90
