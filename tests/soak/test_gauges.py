@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from cvmfs_snapshotter.adapters.layers.prober import WORKER_MODULE
+from tests.harness.processes import processes, wait_until
 
 from .gauges import Gauge, descriptors_of, parent, probes
 from .leaks import orphans
@@ -20,6 +21,7 @@ def probe() -> Iterator[int]:
     """A process that looks like a probe process of ours."""
     command = (sys.executable, "-c", "input()", WORKER_MODULE)
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        wait_until("its command line", lambda: (process.pid, list(command)) in processes())
         yield process.pid
         process.kill()
 
