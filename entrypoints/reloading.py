@@ -80,7 +80,11 @@ class Reloader:
         found = changes(self._config, wanted)
         taken = [change for change in found if self._takes(change)]
         left = [change for change in found if change not in taken]
+        level = self._config.log_level
         self._config = taken_over(self._config, wanted)
+        if self._said.log_level is not None:
+            # What was not taken over is told again next time.
+            self._config = attrs.evolve(self._config, log_level=level)
         self._adopt(self._config.sources)
         self._change_level(self._said.level(self._config))
         for change in taken:

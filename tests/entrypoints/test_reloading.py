@@ -198,8 +198,9 @@ def test_the_command_line_goes_first(tmp_path: Path) -> None:
     bench = Bench(tmp_path, log_level=40)
     bench.write('log_level = "debug"')
 
-    assert [("warning", "setting not changed"), RELOADED] == bench.reload()
-    assert "--log-level goes first" == bench.log.entries[0]["cause"]
+    for _ in range(2):
+        assert [("warning", "setting not changed"), RELOADED] == bench.reload()
+        assert "--log-level goes first" == bench.log.entries[0]["cause"]
     assert 40 == bench.level.number
 
 
