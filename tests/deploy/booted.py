@@ -33,6 +33,8 @@ StandardError=append:/run/log
 WatchdogSec=8
 # Not every machine allows its containers to set it.
 OOMScoreAdjust=
+# The program may be in a checkout below it.
+PrivateTmp=no
 """
 
 
