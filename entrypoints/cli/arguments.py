@@ -13,15 +13,21 @@ from .doctor import add_doctor
 from .drain import add_drain
 from .explain import add_explain
 from .failing import PROGRAM
+from .info import add_info
+from .ls import add_ls
 from .reconcile import add_reconcile
 from .release import add_release
 from .run import add_run
 from .status import add_status
+from .tree import add_tree
 from .wishlist import add_wishlist
 
 COMMANDS = (
     add_run,
     add_status,
+    add_ls,
+    add_tree,
+    add_info,
     add_doctor,
     add_explain,
     add_wishlist,

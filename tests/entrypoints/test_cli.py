@@ -144,6 +144,9 @@ def test_a_bad_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         ["run", "--help"],
         ["status", "--help"],
         ["release", "--help"],
+        ["ls", "--help"],
+        ["tree", "--help"],
+        ["info", "--help"],
     ],
 )
 def test_short_commands_import_little(flags: list[str]) -> None:
