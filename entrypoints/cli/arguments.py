@@ -7,6 +7,7 @@ import attrs
 
 from cvmfs_snapshotter import __version__
 
+from .config import add_config_command
 from .containerd_config import add_containerd_config
 from .db import add_db
 from .doctor import add_doctor
@@ -34,6 +35,7 @@ COMMANDS = (
     add_release,
     add_drain,
     add_reconcile,
+    add_config_command,
     add_containerd_config,
     add_db,
 )

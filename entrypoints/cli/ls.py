@@ -24,7 +24,7 @@ remote snapshots have a source and the digest of their layer, local ones null.
 
 examples:
   cvmfs-snapshotter ls
-  cvmfs-snapshotter ls kind==active 'name~=^k8s.io/'
+  cvmfs-snapshotter ls kind==active 'name~=/^k8s/'
   cvmfs-snapshotter ls 'labels."containerd.io/snapshot/cvmfs.layer"'
   cvmfs-snapshotter ls --json | jq -r '.snapshots[] | select(.source == null) | .name'
 """

@@ -147,6 +147,7 @@ def test_a_bad_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         ["ls", "--help"],
         ["tree", "--help"],
         ["info", "--help"],
+        ["config", "check", "--help"],
     ],
 )
 def test_short_commands_import_little(flags: list[str]) -> None:
