@@ -1,4 +1,4 @@
-"""Where the unpacked programs are: containerd, runc, a registry, busybox; and libfuse."""
+"""Where the unpacked programs are: containerd, runc, a registry, busybox, shells; and libfuse."""
 
 import os
 import subprocess
@@ -23,6 +23,9 @@ class Parts:
         busybox: The program, linked statically, so that it is all that an image needs.
         libfuse: The library.
         systemd: Directory with what systemd-analyze needs, the program in `usr/bin`.
+        zsh: The program.
+        fish: The program.
+        mandoc: The program.
     """
 
     version: str
@@ -32,6 +35,14 @@ class Parts:
     busybox: Path
     libfuse: Path
     systemd: Path
+    zsh: Path
+    fish: Path
+    mandoc: Path
+
+    @property
+    def fish_libraries(self) -> str:
+        """Where fish finds its libraries, as `LD_LIBRARY_PATH` has it."""
+        return ":".join(str(path) for path in self.fish.parent.parent.glob("lib/*-linux-gnu*"))
 
     @property
     def systemd_analyze(self) -> Path:
@@ -47,7 +58,7 @@ class Parts:
     def missing(self) -> list[Path]:
         """Tell which of the programs are not there."""
         programs = (self.containerd / "containerd", self.runc, self.registry, self.busybox)
-        every = (*programs, self.libfuse, self.systemd_analyze)
+        every = (*programs, self.libfuse, self.systemd_analyze, self.zsh, self.fish, self.mandoc)
         return [path for path in every if not path.exists()]
 
 
@@ -83,6 +94,9 @@ def _locate(containerd: str) -> Parts:
         busybox=parts / "busybox-1.35" / "bin/busybox",
         libfuse=_library(parts / "libfuse-3.14" / "lib", "libfuse3.so.3"),
         systemd=parts / "systemd-252",
+        zsh=parts / "zsh-5.9" / "bin/zsh",
+        fish=parts / "fish-3.6" / "usr/bin/fish",
+        mandoc=parts / "mandoc-1.14" / "usr/bin/mandoc",
     )
 
 
