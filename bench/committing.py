@@ -11,6 +11,8 @@ from .stand import DISK, Stand
 SECTION = "commit"
 EMPTY = "commit-empty"
 FULL = "commit-full"
+SECONDS = 8.0
+"""The client pauses before each."""
 
 
 def measure(stand: Stand, plan: Plan) -> list[Load]:
@@ -25,4 +27,4 @@ def measure(stand: Stand, plan: Plan) -> list[Load]:
             for server in (ours, peer)
             for operation in (EMPTY, FULL)
         ]
-        return in_turns(stand, attrs.evolve(plan, seconds=3.0), SECTION, 1, targets)
+        return in_turns(stand, attrs.evolve(plan, seconds=SECONDS), SECTION, 1, targets)

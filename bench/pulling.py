@@ -1,12 +1,12 @@
 """From PullImage to the container's first output: layers on the source, or in a registry."""
 
 import random
+import subprocess
 import time
 from contextlib import ExitStack
 
 from tests.harness import parts, samples
 from tests.harness.containerd import Containerd
-from tests.harness.cri import Cri
 from tests.harness.images import Image
 from tests.harness.layers import Layer, directory, file, layer
 from tests.harness.node import node
@@ -24,7 +24,12 @@ LAYERS = 10
 ROUNDS = 3
 FILE = 256 * 1024
 PULL = "PullImage"
-FIGURES = ((PULL, "s"), ("PullImage to the container's first output", "s"), ("downloaded", "MB"))
+FIGURES = (
+    (PULL, "s"),
+    ("PullImage to the container's first output", "s"),
+    ("diff of the container, for a commit", "s"),
+    ("downloaded", "MB"),
+)
 
 
 def measure(stand: Stand, plan: Plan) -> list[Single]:
@@ -33,7 +38,7 @@ def measure(stand: Stand, plan: Plan) -> list[Single]:
         return []
     image = _image(plan.image_mib)
     base = stand.workspace.base
-    seen: dict[str, list[tuple[float, float, float]]] = {OURS: [], DOWNLOADED: []}
+    seen: dict[str, list[tuple[float, ...]]] = {OURS: [], DOWNLOADED: []}
     with ExitStack() as stack:
         registry = Registry.make(parts.find(), base / "registry")
         stack.callback(registry.stop)
@@ -50,17 +55,16 @@ def measure(stand: Stand, plan: Plan) -> list[Single]:
         )
         stack.callback(peer.stop)
         peer.start()
-        cris = {OURS: ours.containerd.cri, DOWNLOADED: peer.cri}
-        for cri in cris.values():
+        nodes = {OURS: ours.containerd, DOWNLOADED: peer}
+        for containerd in nodes.values():
             # Its image is not what is measured.
-            cri.pull(registry.reference(samples.sandbox()))
+            containerd.cri.pull(registry.reference(samples.sandbox()))
         for _ in range(ROUNDS):
-            for name, cri in cris.items():
+            for name, containerd in nodes.items():
                 registry.reset()
-                pulled, shown = _pull_and_run(cri, reference)
-                megabytes = sum(registry.downloaded().values()) / 1e6
-                seen[name].append((pulled, shown, megabytes))
-                cri.remove_image(reference)
+                times = _pull_and_run(containerd, reference)
+                seen[name].append((*times, sum(registry.downloaded().values()) / 1e6))
+                containerd.cri.remove_image(reference)
     found = []
     for name, runs in seen.items():
         found += [
@@ -76,22 +80,38 @@ def measure(stand: Stand, plan: Plan) -> list[Single]:
     return found
 
 
-def _pull_and_run(cri: Cri, reference: str) -> tuple[float, float]:
+def _pull_and_run(containerd: Containerd, reference: str) -> tuple[float, float, float]:
+    cri = containerd.cri
     # The pod is there before: a kubelet makes it while, or before, it pulls.
     pod = cri.run_pod()
     try:
         started = time.perf_counter()
         cri.pull(reference)
         pulled = time.perf_counter() - started
-        container = cri.create(pod, reference, "cat", "/data/first")
+        command = "cat /data/first; echo changed > /data/changed"
+        container = cri.create(pod, reference, "sh", "-c", command)
         cri.start(container)
         wait_until(
             "the container's first output",
             lambda: container.log.exists() and cri.output(container)[0],
         )
-        return pulled, time.perf_counter() - started
+        shown = time.perf_counter() - started
+        cri.wait(container)
+        return pulled, shown, _seconds_to_diff(containerd, container.id)
     finally:
         cri.remove_pod(pod)
+
+
+def _seconds_to_diff(containerd: Containerd, container: str) -> float:
+    """Time what a commit of a container is made of: the archive of what it has changed."""
+    ctr = containerd.ctr()
+    command = [
+        *(str(ctr.program), "--address", str(ctr.socket), "--namespace", ctr.namespace),
+        *("snapshots", "--snapshotter", containerd.snapshotter, "diff", container),
+    ]
+    started = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - started
 
 
 def _image(mebibytes: int) -> Image:

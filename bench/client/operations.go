@@ -27,6 +27,9 @@ const (
 // Layers of a chain.
 const depth = 20
 
+// Between two commits of large snapshots.
+const pause = 500 * time.Millisecond
+
 // Callers that take away what was made.
 const cleaners = 32
 
@@ -385,7 +388,8 @@ func (load *Load) commitFull() (Operation, error) {
 	return load.committing(load.files), nil
 }
 
-// Commits snapshot after snapshot; only the Commit counts, what comes before and after does not.
+// Commits snapshot after snapshot; only the Commit counts, what comes before and after does not. A
+// pause before it keeps what the server does in the background about the last one out of it.
 func (load *Load) committing(files string) Operation {
 	return func(caller int) Step {
 		count := 0
@@ -406,6 +410,7 @@ func (load *Load) committing(files string) Operation {
 					return times, err
 				}
 			}
+			time.Sleep(pause)
 			times.began = time.Now()
 			if err := load.commit(name, key); err != nil {
 				return times, err

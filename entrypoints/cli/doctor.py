@@ -40,7 +40,7 @@ containerd once more.
 
 examples:
   cvmfs-snapshotter doctor
-  cvmfs-snapshotter doctor --config /etc/containerd-cvmfs-grpc/config.toml
+  cvmfs-snapshotter doctor --config /etc/cvmfs-snapshotter/config.toml
   cvmfs-snapshotter doctor --json | jq -r '.checks[] | select(.outcome == "fail") | .mend[]'
 """
 

@@ -49,15 +49,20 @@ def _run(arguments: argparse.Namespace) -> int:
         config = load_config(arguments.config)
     except ConfigError as error:
         return fail(str(error), 2)
-    from ..daemon import run_daemon  # noqa: PLC0415 - a bad configuration shows without the rest
+    # A bad configuration shows without the rest.
+    from ..daemon import run_daemon  # noqa: PLC0415
+    from ..reloading import CommandLine  # noqa: PLC0415
 
     # The service manager's watchdog ends a daemon that hangs with SIGABRT: where each thread stood
     # is then on standard error.
     faulthandler.enable(2)
-    log = open_log(arguments.log_level)
+    said = CommandLine(arguments.config, arguments.log_level)
+    log = open_log(said.level(config))
     adopt_libraries(log.logger)
     try:
-        return run_daemon(arguments.root, arguments.address, config, log, fresh=arguments.fresh)
+        return run_daemon(
+            arguments.root, arguments.address, config, log, fresh=arguments.fresh, said=said
+        )
     except StartError as error:
         return fail(str(error), 1)
     finally:

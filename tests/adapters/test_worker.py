@@ -40,9 +40,10 @@ def ask(do: str, root: Path, repository: str | None = None, layer: str = HEX) ->
 
 
 def look(root: Path, repository: str | None = None) -> dict[str, object]:
-    """Look the layer up; what its stamp says is another test's matter."""
+    """Look the layer up; what its stamp and size say is another test's matter."""
     found = ask("look", root, repository)
     found.pop("stamp", None)
+    found.pop("size", None)
     return found
 
 
@@ -300,6 +301,29 @@ def test_diff_id(tmp_path: Path, directory: Path, entries: list[object]) -> None
     describe(directory, entries)
 
     assert {"diff_id": DIFF_ID, "proven": True} == look(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([7], 7),
+        ([0], 0),
+        ([7, 7], 7),
+        ([7, 8], None),
+        ([-1], None),
+        ([True], None),
+        (["7"], None),
+        ([1.5], None),
+        ([1 << 53], None),
+        ([None], None),
+    ],
+)
+def test_size(tmp_path: Path, directory: Path, sizes: list[object], expected: int | None) -> None:
+    """The size is what is recorded; one that makes no sense is as good as none, and no miss."""
+    describe(directory, [{**ENTRY, "diff-size": size} for size in sizes])
+
+    found = ask("look", tmp_path)
+    assert (DIFF_ID, expected) == (found["diff_id"], found["size"])
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from cvmfs_snapshotter.entrypoints.cli.arguments import parse
 DEFAULTS = {
     "address": "/run/containerd-cvmfs-grpc/containerd-cvmfs-grpc.sock",
     "config": "",
-    "log_level": 20,
+    "log_level": None,
     "root": "/var/lib/containerd-cvmfs-grpc",
     "fresh": False,
 }

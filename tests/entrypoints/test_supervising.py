@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import attrs
 import pytest
 import structlog
 from structlog.testing import LogCapture
@@ -32,48 +31,11 @@ from cvmfs_snapshotter.entrypoints.supervising import (
 )
 from tests.contract.wire import WireSnapshotter
 from tests.harness.daemon import Daemon
+from tests.harness.manager import Manager
 from tests.harness.processes import kill_and_wait, processes, wait_until
 from tests.harness.repository import Repository
 
 UP = "1 source up, 0 snapshots"
-
-
-@attrs.define
-class Manager:
-    """A service manager: a socket, and what came there.
-
-    Attributes:
-        address: of the socket.
-    """
-
-    address: str
-    _socket: socket.socket
-
-    @classmethod
-    def make(cls, address: Path) -> "Manager":
-        """Listen."""
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        made.bind(str(address))
-        return cls(str(address), made)
-
-    def next(self) -> str:
-        """Wait for a message and give it."""
-        self._socket.settimeout(60.0)
-        return self._socket.recv(4096).decode()
-
-    def waiting(self) -> list[str]:
-        """Give the messages that came and were not read."""
-        found = []
-        self._socket.setblocking(False)
-        while True:
-            try:
-                found.append(self._socket.recv(4096).decode())
-            except BlockingIOError:
-                return found
-
-    def close(self) -> None:
-        """Listen no more."""
-        self._socket.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Where the unpacked programs are: containerd, runc, a registry, busybox, shells; and libfuse."""
+"""Where the unpacked programs are: containerd, runc, a registry, busybox and others."""
 
 import os
 import subprocess
@@ -22,6 +22,7 @@ class Parts:
         registry: The program `docker-registry`.
         busybox: The program, linked statically, so that it is all that an image needs.
         libfuse: The library.
+        promtool: The program of Prometheus that checks its files.
         systemd: Directory with what systemd-analyze needs, the program in `usr/bin`.
         zsh: The program.
         fish: The program.
@@ -34,6 +35,7 @@ class Parts:
     registry: Path
     busybox: Path
     libfuse: Path
+    promtool: Path
     systemd: Path
     zsh: Path
     fish: Path
@@ -58,7 +60,8 @@ class Parts:
     def missing(self) -> list[Path]:
         """Tell which of the programs are not there."""
         programs = (self.containerd / "containerd", self.runc, self.registry, self.busybox)
-        every = (*programs, self.libfuse, self.systemd_analyze, self.zsh, self.fish, self.mandoc)
+        checkers = (self.promtool, self.systemd_analyze, self.zsh, self.fish, self.mandoc)
+        every = (*programs, self.libfuse, *checkers)
         return [path for path in every if not path.exists()]
 
 
@@ -93,6 +96,7 @@ def _locate(containerd: str) -> Parts:
         registry=parts / "registry-2.8" / "usr/bin/docker-registry",
         busybox=parts / "busybox-1.35" / "bin/busybox",
         libfuse=_library(parts / "libfuse-3.14" / "lib", "libfuse3.so.3"),
+        promtool=parts / "prometheus-2.42" / "usr/bin/promtool",
         systemd=parts / "systemd-252",
         zsh=parts / "zsh-5.9" / "bin/zsh",
         fish=parts / "fish-3.6" / "usr/bin/fish",

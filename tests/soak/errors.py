@@ -28,14 +28,15 @@ KINDS: Final = (
     ),
     _kind(
         "containerd is away",
-        r"failed to connect to all addresses|socket closed|connection reset|broken pipe"
-        r"|recvmsg|ttrpc: closed|containerd\.sock|shutting down"
-        r"|failed to connect to remote host|goaway|server is not initialized yet",
+        r"failed to connect to all addresses|socket closed|recvmsg|ttrpc: closed"
+        r"|containerd\.sock|shutting down|failed to connect to remote host|goaway"
+        r"|server is not initialized yet",
         Cause.CONTAINERD,
     ),
     _kind(
         "a connection is lost",
-        r"reading from server: eof|send write: eof|transport is closing|connection closed",
+        r"reading from server: eof|send write: eof|transport is closing|connection closed"
+        r"|connection reset|broken pipe",
         Cause.DAEMON,
         Cause.CONTAINERD,
     ),

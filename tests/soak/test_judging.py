@@ -119,6 +119,18 @@ def test_another_cause_explains_nothing() -> None:
     assert explanation(attrs.evolve(gone, image="b:latest"), [removed], KINDS) is not None
 
 
+@pytest.mark.parametrize(
+    "text", ["connection closed", "error reading from server: connection reset by peer"]
+)
+@pytest.mark.parametrize("cause", [Cause.DAEMON, Cause.CONTAINERD])
+def test_a_lost_connection(text: str, cause: Cause) -> None:
+    """A text that does not say whose end was lost is explained by a restart of either."""
+    lost = _failed(f"UNAVAILABLE: {text}", 12.0, 13.0)
+
+    assert explanation(lost, [attrs.evolve(SOURCE, cause=cause)], KINDS) is not None
+    assert explanation(lost, [SOURCE], KINDS) is None
+
+
 def test_wrong_files_are_never_explained() -> None:
     """Whatever is broken, no container may see wrong files."""
     operation = attrs.evolve(_failed(UNREACHABLE, 12.0, 13.0), wrong=True)

@@ -24,4 +24,4 @@ def test_only_sockets_of_its_own_containers_go(
 
     sockets.remove_sockets(log, address, ("k8s.io",))
 
-    assert [other.exists(), own.exists()] == [True, False]
+    assert [True, False] == [other.exists(), own.exists()]

@@ -15,6 +15,7 @@ from cvmfs_snapshotter.proto.containerd.services.snapshots.v1 import (
     snapshots_pb2_grpc,
 )
 from tests.harness.cri import Container, Pod
+from tests.harness.ctr import Ctr
 
 from .images import SHOW, Sample, all_samples
 from .journal import ContainerFailedError, Journal, WrongFilesError
@@ -24,6 +25,7 @@ from .stand import OTHER_NAMESPACE, Stand
 PULLERS: Final = 2
 RUNNERS: Final = 2
 RESIDENTS: Final = 2
+TRIES: Final = 3
 SHOWINGS: Final = 6
 """How often a container that stays looks at its files before it is replaced."""
 
@@ -134,8 +136,7 @@ class Workers:
 
         def use() -> None:
             ctr.pull(reference, snapshotter, *more)
-            container = f"ctr-{next(self._numbers)}"
-            output = ctr.run_container(reference, snapshotter, container, "sh", "-c", SHOW)
+            output = self._run_with_ctr(ctr, reference)
             # ctr mounts something here.
             _judge(sample.seen + Counter(["/run"]), 0, output, "")
 
@@ -147,6 +148,16 @@ class Workers:
                 ctr.run("images", "remove", "--sync", reference)
 
         self._journal.attempt("remove with ctr", "", remove)
+
+    def _run_with_ctr(self, ctr: Ctr, reference: str) -> str:
+        # On a busy machine ctr may give up the pipe of a short container before it has opened it,
+        # and then all output is lost. What has ended well has printed something.
+        snapshotter = self._stand.containerd.snapshotter
+        for _ in range(TRIES):
+            name = f"ctr-{next(self._numbers)}"
+            if output := ctr.run_container(reference, snapshotter, name, "sh", "-c", SHOW):
+                return output
+        return ""
 
     def _ask(self, choices: random.Random) -> None:
         self._journal.attempt("stat", "", self._stat)

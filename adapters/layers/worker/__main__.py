@@ -3,8 +3,8 @@
 ======  ==================================  ==================================================
 ``do``  beside it                           answer
 ======  ==================================  ==================================================
-look    ``source``, ``layer``               ``diff_id`` (null if none is recorded), ``proven``,
-                                            ``stamp``
+look    ``source``, ``layer``               ``diff_id`` and ``size`` (null if none is recorded),
+                                            ``proven``, ``stamp``
 check   ``sources``, ``layers`` (pairs of   ``proven``; if one is out of reach, ``at``, its
         index of source, and layer)         place in ``layers``, with ``reason`` and ``detail``
 scan    ``source``, ``layer``               see ``scanning.Scan``
@@ -27,6 +27,7 @@ request that fails is answered with ``reason`` (a value of ``domain.layer.Reason
 import json
 import os
 import resource
+import signal
 import stat
 import sys
 from collections.abc import Callable
@@ -39,7 +40,7 @@ from .holding import Held, revision
 from .identity import require_alive, require_repository
 from .ingest import Ingest
 from .manifests import manifest_at
-from .metadata import diff_id
+from .metadata import recorded
 from .misses import FAILED, MissError, miss_of
 from .opening import LayerDirectory, layer_directory, source_root
 from .pulse import Pulse
@@ -67,7 +68,13 @@ def look(request: dict[str, Any], _: Report) -> dict[str, object]:
                 stamp = Ingest(layer.files).stamp(layer.files)
             except OSError as error:
                 raise miss_of(error, layer.path) from error
-            return {"diff_id": diff_id(layer, digits), "proven": proven, "stamp": stamp}
+            found = recorded(layer, digits)
+            return {
+                "diff_id": None if found is None else found.diff_id,
+                "size": None if found is None else found.size,
+                "proven": proven,
+                "stamp": stamp,
+            }
 
 
 def check(request: dict[str, Any], report: Report) -> dict[str, object]:
@@ -221,6 +228,12 @@ def _say(number: object, kind: str, content: dict[str, object]) -> None:
     sys.stdout.flush()
 
 
+def _ignore_signals() -> None:
+    # `systemctl kill` sends to every process of a service what is meant for the daemon.
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, most = resource.getrlimit(resource.RLIMIT_AS)
@@ -235,6 +248,7 @@ def _limit() -> None:
 
 
 if __name__ == "__main__":
+    _ignore_signals()
     try:
         main()
     except BrokenPipeError:
