@@ -4,15 +4,22 @@ import json
 from collections.abc import Mapping
 
 from cvmfs_snapshotter.adapters.layers.settings import SourceKind, SourceSettings
+from cvmfs_snapshotter.adapters.logs.levels import level_name
 
 from .config import Config
 from .containerd_config.toml import text
+from .reloading import CommandLine
 
 
 def as_plain(config: Config) -> dict[str, object]:
-    """Give a configuration by the keys of the file, those with defaults included."""
+    """Give a configuration by the keys of the file, those with defaults included.
+
+    A table without which something is off is None.
+    """
     return {
         "staged": config.staged,
+        "log_level": level_name(CommandLine("", None).level(config)),
+        "metrics": {"address": str(config.metrics)} if config.metrics else None,
         "source": [_source(source) for source in config.sources],
     }
 
@@ -42,7 +49,9 @@ def as_toml(config: Config) -> str:
         if isinstance(value, list):
             for one in value:
                 tables += ["", f"[[{key}]]", *_pairs(one)]
-        else:
+        elif isinstance(value, dict):
+            tables += ["", f"[{key}]", *_pairs(value)]
+        elif value is not None:
             lines += _pairs({key: value})
     # Keys behind the first table would belong to it.
     return "\n".join((*lines, *tables))

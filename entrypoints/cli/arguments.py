@@ -7,6 +7,7 @@ import attrs
 
 from cvmfs_snapshotter import __version__
 
+from .completion import add_completion
 from .config import add_config_command
 from .containerd_config import add_containerd_config
 from .db import add_db
@@ -38,6 +39,7 @@ COMMANDS = (
     add_config_command,
     add_containerd_config,
     add_db,
+    add_completion,
 )
 """What adds each command to the parser, in the order in which help shows them.
 

@@ -9,7 +9,7 @@ from .flags import Commands, add_config
 
 _SHOW = """\
 The output is a file that means the same, whatever the defaults become. A running daemon has what
-its file said when it started.
+its file said when it was read last.
 
 exit status:
   0  shown

@@ -148,6 +148,7 @@ def test_a_bad_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         ["tree", "--help"],
         ["info", "--help"],
         ["config", "check", "--help"],
+        ["completion", "bash"],
     ],
 )
 def test_short_commands_import_little(flags: list[str]) -> None:

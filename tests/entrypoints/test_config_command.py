@@ -1,6 +1,7 @@
 """The command ``config``."""
 
 import json
+import logging
 from pathlib import Path
 
 import attrs
@@ -14,6 +15,7 @@ from cvmfs_snapshotter.entrypoints.config_output import as_plain
 
 SOURCES = """\
 staged = true
+log_level = "warn"
 
 [[source]]
 name = "a"
@@ -27,6 +29,9 @@ name = "b"
 kind = "directory"
 path = "/nfs/ä"
 keep_mounted = false
+
+[metrics]
+address = "[::1]:9732"
 """
 GO = 'repository = "b.cern.ch"\nabsolute-mountpoint = "/mnt"\n'
 
@@ -50,17 +55,19 @@ def test_what_is_shown_means_the_same(
     assert "" == shown.err
     assert shown.out.startswith(f"# {file}, with the defaults\n")
     file.write_text(shown.out)
-    assert meant == load_config(str(file))
+    again = load_config(str(file))
+    assert attrs.evolve(meant, log_level=again.log_level) == again
+    assert (meant.log_level or logging.INFO) == again.log_level
 
 
 def test_the_defaults(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without a file they are shown, and said to be the defaults."""
     assert 0 == main(["config", "show"])
     shown = capsys.readouterr().out
-    assert shown.startswith("# no file: these are the defaults\nstaged = false\n\n[[source]]\n")
+    assert shown.startswith("# no file: these are the defaults\nstaged = false\nlog_level = ")
     assert 'path = "/cvmfs/unpacked.cern.ch"\n' in shown
     file.write_text(shown)
-    assert default_config() == load_config(str(file))
+    assert attrs.evolve(default_config(), log_level=logging.INFO) == load_config(str(file))
 
 
 def test_for_programs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,6 +78,8 @@ def test_for_programs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = json.loads(capsys.readouterr().out)
     assert str(file) == shown["file"]
     assert shown["config"]["staged"]
+    assert {"address": "[::1]:9732"} == shown["config"]["metrics"]
+    assert "warning" == shown["config"]["log_level"]
     first, second = shown["config"]["source"]
     assert {
         "name": "a",
@@ -87,7 +96,8 @@ def test_for_programs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     } == first
     assert "repository" not in second
     assert 0 == main(["config", "show", "--json"])
-    assert None is json.loads(capsys.readouterr().out)["file"]
+    shown = json.loads(capsys.readouterr().out)
+    assert (None, None) == (shown["file"], shown["config"]["metrics"])
 
 
 def test_everything_is_shown() -> None:

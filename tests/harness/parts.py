@@ -24,6 +24,9 @@ class Parts:
         libfuse: The library.
         promtool: The program of Prometheus that checks its files.
         systemd: Directory with what systemd-analyze needs, the program in `usr/bin`.
+        zsh: The program.
+        fish: The program.
+        mandoc: The program.
     """
 
     version: str
@@ -34,6 +37,14 @@ class Parts:
     libfuse: Path
     promtool: Path
     systemd: Path
+    zsh: Path
+    fish: Path
+    mandoc: Path
+
+    @property
+    def fish_libraries(self) -> str:
+        """Where fish finds its libraries, as `LD_LIBRARY_PATH` has it."""
+        return ":".join(str(path) for path in self.fish.parent.parent.glob("lib/*-linux-gnu*"))
 
     @property
     def systemd_analyze(self) -> Path:
@@ -49,7 +60,8 @@ class Parts:
     def missing(self) -> list[Path]:
         """Tell which of the programs are not there."""
         programs = (self.containerd / "containerd", self.runc, self.registry, self.busybox)
-        every = (*programs, self.libfuse, self.promtool, self.systemd_analyze)
+        checkers = (self.promtool, self.systemd_analyze, self.zsh, self.fish, self.mandoc)
+        every = (*programs, self.libfuse, *checkers)
         return [path for path in every if not path.exists()]
 
 
@@ -86,6 +98,9 @@ def _locate(containerd: str) -> Parts:
         libfuse=_library(parts / "libfuse-3.14" / "lib", "libfuse3.so.3"),
         promtool=parts / "prometheus-2.42" / "usr/bin/promtool",
         systemd=parts / "systemd-252",
+        zsh=parts / "zsh-5.9" / "bin/zsh",
+        fish=parts / "fish-3.6" / "usr/bin/fish",
+        mandoc=parts / "mandoc-1.14" / "usr/bin/mandoc",
     )
 
 

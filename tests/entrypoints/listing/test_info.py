@@ -9,6 +9,12 @@ from pathlib import Path
 import attrs
 import pytest
 
+from cvmfs_snapshotter.adapters import bolt
+from cvmfs_snapshotter.domain.containerd import (
+    ContainerdRecords,
+    KnownContainer,
+    KnownSnapshot,
+)
 from cvmfs_snapshotter.domain.errors import AlreadyExistsError
 from cvmfs_snapshotter.domain.labels import LAYER_DIGEST, TARGET
 from cvmfs_snapshotter.domain.snapshot import Kind
@@ -97,6 +103,19 @@ def test_for_people(root: Path, run: Run) -> None:
 def test_by_number(run: Run) -> None:
     """The number of a directory is enough, unless something has it as its name."""
     assert CONTAINER == info(run, "5")["name"]
+
+
+@pytest.mark.parametrize("key", ["5f1d0c7a9e2b", "shop"])
+def test_by_what_containerd_says(key: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key of its clients and the identifier of a container lead to our name."""
+    known = ContainerdRecords(
+        snapshots=(KnownSnapshot("k8s.io", "5f1d0c7a9e2b", CONTAINER, ""),),
+        containers=(KnownContainer("k8s.io", "shop", "5f1d0c7a9e2b"),),
+        images={},
+    )
+    monkeypatch.setattr(bolt, "read_records", lambda *_: known)
+
+    assert CONTAINER == info(run, key)["name"]
 
 
 @pytest.mark.parametrize("key", ["gone", "0", "77", "9" * 5000, "\u0665"])

@@ -10,6 +10,7 @@ import pytest
 
 from cvmfs_snapshotter.domain.snapshot import Snapshot
 from cvmfs_snapshotter.entrypoints.cli import main
+from cvmfs_snapshotter.entrypoints.listing import records
 from cvmfs_snapshotter.entrypoints.listing.forest import ASCII, LINES, drawn, grown, with_chains
 
 from .conftest import (
@@ -47,6 +48,14 @@ def test_a_list(run: Run) -> None:
     assert ["1", "unpacked", "committed", "0", "B", "2027-01-15T08:00:00Z", FIRST.name] == lines[1]
     assert ["4", "(local)", "committed", "5.2", "MB"] == lines[3][:5]
     assert ["5", "(local)", "active", "-", "2027-01-15T08:01:00Z", CONTAINER] == lines[4]
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_pages(run: Run, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long list is read in pages, without a gap between them."""
+    monkeypatch.setattr(records, "_PAGE", size)
+
+    assert [s.name for s in EVERYTHING] == names(run("ls")[1])
 
 
 @pytest.mark.parametrize(
