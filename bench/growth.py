@@ -12,8 +12,8 @@ from .stand import DISK, TMPFS, Stand
 SECTION = "growth"
 LISTING = "list"
 LISTED = 10_000
-SECONDS = 6.0
-"""How long at least a listing is measured: with 32 callers one takes seconds."""
+SECONDS_PER_CALLER = 0.8
+"""How long at least a listing is measured: with many callers one takes seconds."""
 
 OPERATIONS = ("remote", "prepare-commit", "prepare-remove", "stat", "mounts")
 """What is measured on disk with one caller at every size."""
@@ -43,7 +43,8 @@ def measure_listing(stand: Stand, plan: Plan) -> list[Load]:
         for server in (ours, peer):
             filling.with_local_layers(server, LISTED)
         targets = [Target("list", server, TMPFS, LISTED) for server in (ours, peer)]
-        longer = attrs.evolve(plan, seconds=max(plan.seconds, SECONDS))
         for callers in plan.callers:
+            seconds = max(plan.seconds, SECONDS_PER_CALLER * callers)
+            longer = attrs.evolve(plan, seconds=seconds)
             loads += in_turns(stand, longer, LISTING, callers, targets)
     return loads

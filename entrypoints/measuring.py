@@ -5,8 +5,12 @@ from collections.abc import Callable
 
 from cvmfs_snapshotter.adapters.logs.logger import Logger
 
-BATCH = 10
-"""Snapshots that are measured between two looks at whether to stop."""
+BATCH = 25
+"""Snapshots that are measured between two looks at whether to stop, and recorded together."""
+
+GATHER = 1.0
+"""Seconds from a commit to its measurement: an image's layers are committed one after the other,
+and what is done in between takes from the next one."""
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 300.0
@@ -18,13 +22,17 @@ class Measurer:
     containerd calls Commit inside its own write transaction, so that nothing is measured there.
     """
 
-    def __init__(self, measure: Callable[[int], int], logger: Logger) -> None:
+    def __init__(
+        self, measure: Callable[[int], int], logger: Logger, gather: float = GATHER
+    ) -> None:
         """Make the thread; it does not run yet.
 
         Args:
             measure: measures at most so many snapshots and tells how many it has measured.
             logger: takes errors.
+            gather: seconds to wait for more once there is something to measure.
         """
+        self._gather = gather
         self._measure = measure
         self._logger = logger
         self._wanted = threading.Event()
@@ -60,6 +68,7 @@ class Measurer:
         pause = _FIRST_PAUSE
         while not self._stopping.is_set():
             self._wanted.wait()
+            self._stopping.wait(self._gather)
             self._wanted.clear()
             try:
                 self._measure_all()

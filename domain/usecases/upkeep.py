@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from ..errors import ResourceExhaustedError, UnavailableError
 from ..events import DirectoryKept, OrphansFound, SourceMoved, UpkeepPutOff
-from ..ports.store import Records
+from ..ports.store import Records, Transaction
+from ..snapshot import Usage
 from .context import Context
 
 
@@ -134,13 +135,19 @@ def measure_some(context: Context, limit: int = 10) -> int:
     """
     unmeasured = context.store.read(lambda r: r.unmeasured(limit))
     trouble: ResourceExhaustedError | None = None
+    found: dict[int, Usage] = {}
     for identifier in unmeasured:
         try:
-            usage = context.directories.usage(identifier)
+            found[identifier] = context.directories.usage(identifier)
         except ResourceExhaustedError as error:
             trouble = error
-        else:
-            context.store.write(lambda t, i=identifier, u=usage: t.measure(i, u))  # type: ignore[misc]
+    if found:
+        context.store.write(lambda t: _record_usage(t, found))
     if trouble is not None:
         raise trouble
     return len(unmeasured)
+
+
+def _record_usage(transaction: Transaction, found: Mapping[int, Usage]) -> None:
+    for identifier, usage in found.items():
+        transaction.measure(identifier, usage)

@@ -53,7 +53,7 @@ class _Work:
 def test_what_an_earlier_process_left_is_measured(logger: FilteringBoundLogger) -> None:
     """The thread begins at once and goes on until nothing is left."""
     work = _Work(left=3 * BATCH)
-    measurer = Measurer(work.measure, logger)
+    measurer = Measurer(work.measure, logger, 0.0)
     measurer.start()
 
     wait_until("all is measured", lambda: work.calls == 4)
@@ -65,7 +65,7 @@ def test_what_an_earlier_process_left_is_measured(logger: FilteringBoundLogger) 
 def test_a_commit_wakes_it(logger: FilteringBoundLogger) -> None:
     """Between commits it sleeps; each one makes it look again."""
     work = _Work()
-    measurer = Measurer(work.measure, logger)
+    measurer = Measurer(work.measure, logger, 0.0)
     measurer.start()
     wait_until("the first look", lambda: work.calls == 1)
     work.left = 1
@@ -75,13 +75,40 @@ def test_a_commit_wakes_it(logger: FilteringBoundLogger) -> None:
     assert measurer.stop(5.0)
 
 
+def test_commits_that_follow_one_another_are_measured_together(
+    logger: FilteringBoundLogger,
+) -> None:
+    """It gathers for a while, so that each commit does not find it at work on the last one."""
+    work = _Work()
+    measurer = Measurer(work.measure, logger, 1.0)
+    measurer.start()
+    for _ in range(BATCH - 1):
+        work.left += 1
+        measurer.wake()
+
+    assert 0 == work.calls
+    wait_until("all are measured", lambda: work.left == 0)
+    assert 1 == work.calls
+    assert measurer.stop(5.0)
+
+
+def test_stopping_does_not_wait_while_it_gathers(logger: FilteringBoundLogger) -> None:
+    """The end of the daemon does not wait for commits that may come."""
+    work = _Work(left=1)
+    measurer = Measurer(work.measure, logger, 300.0)
+    measurer.start()
+
+    assert measurer.stop(5.0)
+    assert 0 == work.calls
+
+
 def test_a_failure_is_logged_and_tried_again(
     logger: FilteringBoundLogger, log: LogCapture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The thread never dies: what could not be measured is tried again after a pause."""
     monkeypatch.setattr(measuring, "_FIRST_PAUSE", 0.01)
     work = _Work(left=1, failures=3)
-    measurer = Measurer(work.measure, logger)
+    measurer = Measurer(work.measure, logger, 0.0)
     measurer.start()
 
     wait_until("it is measured", lambda: work.left == 0)
@@ -91,7 +118,7 @@ def test_a_failure_is_logged_and_tried_again(
 
 def test_stopping_interrupts_a_pause(logger: FilteringBoundLogger) -> None:
     """The end of the daemon does not wait for the next try."""
-    measurer = Measurer(_Work(failures=10_000).measure, logger)
+    measurer = Measurer(_Work(failures=10_000).measure, logger, 0.0)
     measurer.start()
 
     assert measurer.stop(0.9)
@@ -105,7 +132,7 @@ def test_stopping_does_not_wait_for_a_long_walk(logger: FilteringBoundLogger) ->
         leave.wait(10.0)
         return 0
 
-    measurer = Measurer(walk, logger)
+    measurer = Measurer(walk, logger, 0.0)
     measurer.start()
 
     assert not measurer.stop(0.05)
