@@ -36,11 +36,13 @@ class KnownContainer:
         namespace: containerd's namespace.
         identifier: of the container.
         key: of its snapshot.
+        sandbox: whether it is a pod of the CRI, which its containers are in.
     """
 
     namespace: str
     identifier: str
     key: str
+    sandbox: bool = False
 
 
 @attrs.frozen
@@ -96,7 +98,8 @@ class ContainerdRecords:
             snapshotter: name of the proxy plugin.
         """
         keys = {(s.namespace, s.key) for s in snapshots}
-        for container in self.containers:
+        # A pod after the containers in it.
+        for container in sorted(self.containers, key=lambda one: one.sandbox):
             if (container.namespace, container.key) in keys:
                 yield removal_of(container)
         for (namespace, key), names in self.images.items():
@@ -110,11 +113,13 @@ class ContainerdRecords:
 
 
 def removal_of(container: KnownContainer) -> str:
-    """Give the command that removes a container."""
+    """Give the command that removes a container, also one that runs."""
+    identifier = _q(container.identifier)
     # The kubelet's containers belong to the CRI, which keeps records of its own.
     if container.namespace == KUBERNETES:
-        return f"crictl rm -f {_q(container.identifier)}"
-    return f"ctr -n {_q(container.namespace)} containers rm {_q(container.identifier)}"
+        return f"crictl {'rmp' if container.sandbox else 'rm'} -f {identifier}"
+    ctr = f"ctr -n {_q(container.namespace)}"
+    return f"{ctr} tasks rm -f {identifier}; {ctr} containers rm {identifier}"
 
 
 def _q(text: str) -> str:

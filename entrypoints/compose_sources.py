@@ -66,6 +66,11 @@ class Tended:
             elif source.keep_mounted and not before.keep_mounted:
                 self.tenders[source.name].hold()
 
+    @property
+    def plain(self) -> LayerSources:
+        """The sources without their circuits, for whoever starts no tender."""
+        return self._asking[0]
+
     def start(self) -> None:
         """Begin to look after the sources."""
         for tender in self.tenders.values():

@@ -27,6 +27,7 @@ from cvmfs_snapshotter.domain.ports.store import Records
 from cvmfs_snapshotter.domain.usecases.restored import disown
 
 from .errors import InUseError, StartError
+from .locks import take_existing_lock
 from .root import DATABASE, claim_root, database_path, plain_root, require_own_files
 
 T = TypeVar("T")
@@ -246,13 +247,15 @@ def _claimed(root: str) -> Iterator[None]:
 @contextmanager
 def _beside(root: str) -> Iterator[bool]:
     """Keep a daemon from starting for the time of the block, or tell that one is running."""
+    # Whoever only reads makes nothing, also in a directory that is not ours.
     try:
-        lock = claim_root(plain_root(root), fresh=True)
+        lock = take_existing_lock(f"{plain_root(root)}/lock", f"the state directory {root}")
     except InUseError:
         yield True
         return
     with ExitStack() as held:
-        held.callback(lock.release)
+        if lock is not None:
+            held.callback(lock.release)
         yield False
 
 

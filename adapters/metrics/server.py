@@ -126,7 +126,10 @@ class MetricsServer:
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._open) >= CONNECTIONS:
-            next(iter(self._open)).transport.abort()
+            # Out of the count at once: a burst must not end the same one again and again.
+            oldest = next(iter(self._open))
+            del self._open[oldest]
+            oldest.transport.abort()
         self._open[writer] = None
         try:
             async with asyncio.timeout(self._seconds):

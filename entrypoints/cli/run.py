@@ -2,6 +2,7 @@
 
 import argparse
 import faulthandler
+import signal
 
 from .failing import fail
 from .flags import Commands, add_address, add_config, add_log_level, add_root
@@ -36,6 +37,9 @@ def add_run(commands: Commands) -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    # A reload that comes before the daemon can do it must not end it.
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
     # Whatever is imported here would delay help.
     from cvmfs_snapshotter.adapters.logs.logger import (  # noqa: PLC0415
         adopt_libraries,
