@@ -18,6 +18,14 @@ def replace_link(path: Path, target: str) -> None:
     Raises:
         OSError: it cannot be made.
     """
+    try:
+        # Nothing is there yet, nearly always.
+        path.symlink_to(target)
+    except FileExistsError:
+        _replace(path, target)
+
+
+def _replace(path: Path, target: str) -> None:
     with contextlib.suppress(OSError):
         if path.readlink() == Path(target):
             return
