@@ -80,7 +80,7 @@ def require_overlay(root: str, system: Path = _ROOT) -> None:
             "this kernel has no overlay file system: neither /proc/filesystems nor its modules "
             "name one"
         )
-    kind = _file_system(root, system)
+    kind = file_system(root, system)
     if kind == "overlay":
         raise OverlayError(
             f"{root} is itself on an overlay, which cannot hold the upper directory of another; "
@@ -102,8 +102,19 @@ def _has_overlay(system: Path) -> bool:
     return not any(lists) or any("/overlay.ko" in text for text in lists)
 
 
-def _file_system(root: str, system: Path) -> str:
-    """Tell the type of the file system that a directory is on; empty if unknown (proc(5))."""
+def file_system(root: str, system: Path = _ROOT) -> str:
+    """Tell the type of the file system that a directory is on (proc(5)).
+
+    Args:
+        root: the directory.
+        system: where ``/proc`` is found.
+
+    Returns:
+        The type; empty if it is not known.
+
+    Raises:
+        OSError: the directory is not there.
+    """
     descriptor = os.open(root, os.O_PATH | os.O_CLOEXEC)
     try:
         about = _text(Path(f"/proc/self/fdinfo/{descriptor}"))

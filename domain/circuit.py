@@ -53,6 +53,8 @@ FRESH_NAMES = 3
 
 _MOST_DOUBLINGS = 16
 
+_MOST_DOUBTS = 4
+
 
 class State(Enum):
     """What a circuit does with requests; the value stands in logs and answers."""
@@ -164,7 +166,8 @@ def judge(
         fresh: names that nobody has asked for before.
 
     Returns:
-        The verdict. What hangs ends the trial: more of it would hang too.
+        The verdict. After a layer that hangs no other one that failed is asked, since those may
+        hang too; names that nobody asked for tell whether it is the source that hangs.
     """
     if trial.operation is Operation.IDENTITY:
         return _verdict(identify(), Operation.IDENTITY)
@@ -172,8 +175,10 @@ def judge(
     for digest in trial.layers:
         miss = look(digest)
         verdict = _verdict(miss, Operation.LOOK_UP)
-        if verdict.result is Result.RECOVERED or _hangs(miss):
+        if verdict.result is Result.RECOVERED or (miss and says_nothing(miss.reason)):
             return verdict
+        if miss and miss.reason is Reason.SLOW:
+            break
     for digest in fresh:
         if _verdict(look(digest), Operation.LOOK_UP).result is not Result.RECOVERED:
             return verdict
@@ -187,10 +192,6 @@ def _verdict(miss: Miss | None, asked: Operation) -> Verdict:
     if cause is None and not says_nothing(miss.reason):
         return Verdict(Result.RECOVERED)
     return Verdict(Result.FAILING, cause)
-
-
-def _hangs(miss: Miss | None) -> bool:
-    return miss is not None and miss.reason in {Reason.SLOW, Reason.BUSY}
 
 
 @attrs.frozen
@@ -254,6 +255,8 @@ class Circuit:
             operation=Operation.IDENTITY,
             layers=(),
             suspects=suspects,
+            # One that answers again was never damaged: the source was at fault.
+            doubts=self.doubts if len(suspects) == len(self.suspects) else 0,
         )
 
     def after_failure(
@@ -285,12 +288,15 @@ class Circuit:
         )
         if noted.failures < FAILURES:
             return noted
+        # What was doubted long ago says nothing about today.
+        long_ago = now - self.since > DOUBT_SECONDS * 2.0**_MOST_DOUBTS
         return attrs.evolve(
             noted,
             state=State.OPEN,
             since=now,
             tries=0,
             next_try=now + pause(0, chance),
+            doubts=0 if long_ago else self.doubts,
         )
 
     def trial(self, now: float) -> Trial | None:
@@ -329,7 +335,7 @@ class Circuit:
     def _doubt_seconds(self) -> float:
         if len(self.layers) == 1 and not self.doubts:
             return 0.0
-        return DOUBT_SECONDS * 2.0 ** min(self.doubts, _MOST_DOUBLINGS)
+        return DOUBT_SECONDS * 2.0 ** min(self.doubts, _MOST_DOUBTS)
 
     def _closed(self, now: float) -> Self:
         return attrs.evolve(

@@ -7,7 +7,8 @@ import attrs
 
 from .layer import Digest
 
-_KUBERNETES = "k8s.io"
+KUBERNETES = "k8s.io"
+"""Namespace of the CRI."""
 
 
 @attrs.frozen
@@ -35,11 +36,13 @@ class KnownContainer:
         namespace: containerd's namespace.
         identifier: of the container.
         key: of its snapshot.
+        sandbox: whether it is a pod of the CRI, which its containers are in.
     """
 
     namespace: str
     identifier: str
     key: str
+    sandbox: bool = False
 
 
 @attrs.frozen
@@ -95,9 +98,10 @@ class ContainerdRecords:
             snapshotter: name of the proxy plugin.
         """
         keys = {(s.namespace, s.key) for s in snapshots}
-        for container in self.containers:
+        # A pod after the containers in it.
+        for container in sorted(self.containers, key=lambda one: one.sandbox):
             if (container.namespace, container.key) in keys:
-                yield _removal(container)
+                yield removal_of(container)
         for (namespace, key), names in self.images.items():
             if (namespace, key) in keys:
                 yield from (f"ctr -n {_q(namespace)} images rm {_q(name)}" for name in names)
@@ -108,11 +112,14 @@ class ContainerdRecords:
             )
 
 
-def _removal(container: KnownContainer) -> str:
+def removal_of(container: KnownContainer) -> str:
+    """Give the command that removes a container, also one that runs."""
+    identifier = _q(container.identifier)
     # The kubelet's containers belong to the CRI, which keeps records of its own.
-    if container.namespace == _KUBERNETES:
-        return f"crictl rm -f {_q(container.identifier)}"
-    return f"ctr -n {_q(container.namespace)} containers rm {_q(container.identifier)}"
+    if container.namespace == KUBERNETES:
+        return f"crictl {'rmp' if container.sandbox else 'rm'} -f {identifier}"
+    ctr = f"ctr -n {_q(container.namespace)}"
+    return f"{ctr} tasks rm -f {identifier}; {ctr} containers rm {identifier}"
 
 
 def _q(text: str) -> str:

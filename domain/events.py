@@ -18,6 +18,7 @@ class LayerDecided:
         outcome: the decision with its reason.
         seconds: how long it took.
         image: reference of the image, as it came; empty if there was none.
+        above_local: whether a layer below it is local, which no source had or was asked for.
     """
 
     key: str
@@ -27,6 +28,7 @@ class LayerDecided:
     outcome: Hit | Miss
     seconds: float
     image: str = ""
+    above_local: bool = False
 
 
 @attrs.frozen
@@ -77,6 +79,21 @@ class DirectoryKept:
 
     identifier: int
     cause: str
+
+
+@attrs.frozen
+class CleanedUp:
+    """A Cleanup has deleted what it could.
+
+    Attributes:
+        directories: of removed snapshots that are gone now.
+        companions: that are gone now.
+        seconds: how long it took.
+    """
+
+    directories: int
+    companions: int
+    seconds: float
 
 
 @attrs.frozen
@@ -176,6 +193,7 @@ Event = (
     | SnapshotCommitted
     | OwnersLost
     | DirectoryKept
+    | CleanedUp
     | DirectoryMade
     | OrphansFound
     | UpkeepPutOff

@@ -138,11 +138,13 @@ class Hit:
         in
             a later transaction than the layer itself, so that its absence is normal for a while.
         stamp: differs once the layer was published anew, or shows other owners.
+        size: bytes of the uncompressed tar, as the publisher recorded it; None if it did not.
     """
 
     layer: Layer
     diff_id: Digest | None
     stamp: str = attrs.field(default="", eq=False)
+    size: int | None = attrs.field(default=None, eq=False)
 
 
 @attrs.frozen

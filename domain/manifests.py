@@ -14,6 +14,9 @@ MAX_LAYERS = 1000
 """Most layers, or manifests in an index, that are read."""
 
 
+_PUBLISHED = "linux/amd64"
+
+
 @attrs.frozen
 class Descriptor:
     """What a manifest or an index refers to.
@@ -85,18 +88,64 @@ def read_manifest(data: bytes) -> Manifest | Index | None:
     return Manifest(_descriptor(_folded(top.get("config"))), layers)
 
 
-def platforms_of(data: bytes) -> str:
-    """Read the platform from an image's configuration; empty if there is none in it.
+@attrs.frozen
+class Configuration:
+    """What an image's configuration says about its layers.
+
+    Attributes:
+        platform: ``os/architecture`` or ``os/architecture/variant``; empty if it is not written.
+        diff_ids: digests of the uncompressed layers, the bottom one first; empty if they are not
+            written, or not all under sha256.
+    """
+
+    platform: str = ""
+    diff_ids: tuple[Digest, ...] = ()
+
+
+def read_configuration(data: bytes) -> Configuration:
+    """Read an image's configuration.
 
     Args:
         data: the JSON text; it may be anything.
     """
     if len(data) > MAX_MANIFEST_BYTES:
-        return ""
+        return Configuration()
     try:
-        return _platform(_folded(json.loads(data)))
+        top = _folded(json.loads(data))
     except (ValueError, RecursionError):
-        return ""
+        return Configuration()
+    written = _folded(top.get("rootfs")).get("diff_ids")
+    spelled = written if isinstance(written, list) else []
+    diff_ids = [Digest.parse(text) for text in spelled if isinstance(text, str)]
+    known = tuple(digest for digest in diff_ids if digest is not None)
+    return Configuration(_platform(top), known if len(known) == len(spelled) else ())
+
+
+def why_never_published(layer: Descriptor, platform: str) -> str:
+    """Tell why a publisher that runs DUCC cannot publish a layer, or does not.
+
+    It passes every layer through gunzip, skips foreign ones, knows sha256 only, and takes the
+    manifest for linux/amd64 from an index (``ducc/lib/image.go``).
+
+    Args:
+        layer: as its manifest describes it.
+        platform: of the image; empty if unknown.
+
+    Returns:
+        The cause in words; empty if nothing is known that keeps it from being published.
+    """
+    kind = layer.media_type
+    if layer.digest is None:
+        return f"its digest {layer.spelled[:80]!r} is not under sha256"
+    if kind.endswith(("+zstd", ".zstd")):
+        return "it is compressed with zstd, and only gzip can be published"
+    if "foreign" in kind or "nondistributable" in kind:
+        return "it is a foreign layer, which publishers skip"
+    if kind and not kind.endswith("gzip"):
+        return f"its media type is {kind[:80]!r}, and only gzip can be published"
+    if platform and not platform.startswith(_PUBLISHED):
+        return f"its image is for {platform}, and of an index only {_PUBLISHED} is published"
+    return ""
 
 
 def _listed(value: object) -> tuple[Descriptor, ...] | None:

@@ -1,6 +1,7 @@
 """The composition root: which adapter is behind which port."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -25,6 +26,10 @@ from .fanout import FanOut, WakeOnCommit, WakeOnOpening
 from .measuring import Measurer
 from .rpc.server import THREADS
 from .wishing import Wishing
+
+if TYPE_CHECKING:
+    # Where no metrics are configured, nothing of them is imported.
+    from .metering import Metering
 
 WAITING_CALLS = THREADS * 3 // 4
 """Calls that may wait for a source; the other threads are left for those that never do."""
@@ -51,7 +56,13 @@ class Parts:
     probes: ProbePool
 
 
-def compose(root: str, config: Config, store: SqliteStore, logger: Logger) -> Parts:
+def compose(
+    root: str,
+    config: Config,
+    store: SqliteStore,
+    logger: Logger,
+    metering: "Metering | None" = None,
+) -> Parts:
     """Put a daemon together; nothing runs yet.
 
     Args:
@@ -59,6 +70,7 @@ def compose(root: str, config: Config, store: SqliteStore, logger: Logger) -> Pa
         config: the configuration.
         store: its records.
         logger: takes lines.
+        metering: counts and times, if that is wanted.
 
     Returns:
         The parts.
@@ -75,11 +87,15 @@ def compose(root: str, config: Config, store: SqliteStore, logger: Logger) -> Pa
             WakeOnCommit(measurer.wake),
             WakeOnOpening(lambda source: tended.tenders[source].wake()),
             wishing,
+            *(() if metering is None else (metering.events,)),
         )
     )
-    tended = tend(config.sources, probes, clock, events, logger)
+    if metering is None:
+        tended = tend(config.sources, probes, clock, events, logger)
+    else:
+        tended = tend(config.sources, probes, clock, events, logger, metering.timed_sources)
     context = Context(
-        store=store,
+        store=store if metering is None else metering.timed_store(store),
         directories=DiskDirectories(root),
         companions=DiskCompanions(Path(root), kernel.opaque_attribute()),
         sources=tended.sources,

@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from cvmfs_snapshotter.adapters.layers.settings import SourceKind, SourceSettings
+from cvmfs_snapshotter.adapters.metrics.address import Address
 from cvmfs_snapshotter.domain.policy import ImpliedDirectories, Ownership, Policy, Whiteouts
 
 from . import config_values as values
@@ -35,10 +36,15 @@ class Config:
     Attributes:
         sources: in the order in which they are asked.
         staged: answer containerd 2.4, when it unpacks in parallel, with staged layers.
+        metrics: where they are served; None if they are not.
+        log_level: threshold of the log, in the numbers of Python's ``logging``; None if the file
+            does not say.
     """
 
     sources: tuple[SourceSettings, ...]
     staged: bool = False
+    metrics: Address | None = None
+    log_level: int | None = None
 
 
 def default_config() -> Config:
@@ -93,9 +99,11 @@ def _read(data: Mapping[str, object], problems: Problems) -> Config:
     repository = table.take("repository", values.repository)
     mountpoint = table.take("absolute-mountpoint", values.path)
     staged = table.take("staged", values.boolean) or False
+    metrics = _metrics(table, problems)
+    log_level = table.take("log_level", values.level)
     table.finish()
     if "source" not in table:
-        return Config((_single(repository, mountpoint),), staged)
+        return Config((_single(repository, mountpoint),), staged, metrics, log_level)
     for key in ("repository", "absolute-mountpoint"):
         if key in table:
             table.complain(key, "stands for one source and cannot be beside [[source]]")
@@ -104,7 +112,7 @@ def _read(data: Mapping[str, object], problems: Problems) -> Config:
         for number, one in enumerate(tables or ())
     ]
     _refuse_twins(sources, problems)
-    return Config(tuple(sources), staged)
+    return Config(tuple(sources), staged, metrics, log_level)
 
 
 def _single(repository: str | None, mountpoint: str | None) -> SourceSettings:
@@ -113,6 +121,18 @@ def _single(repository: str | None, mountpoint: str | None) -> SourceSettings:
     return SourceSettings(
         name=repository.partition(".")[0], kind=SourceKind.CVMFS, repository=repository, path=path
     )
+
+
+def _metrics(table: Table, problems: Problems) -> Address | None:
+    found = table.take("metrics", values.table)
+    if found is None:
+        return None
+    metrics = Table(found, "metrics.", problems)
+    address = metrics.take("address", values.address)
+    metrics.finish()
+    if "address" not in metrics:
+        metrics.complain("address", "missing")
+    return address
 
 
 def _tables(value: object) -> list[Mapping[str, object]]:

@@ -6,9 +6,12 @@ what was expected.
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TypeVar
+
+from cvmfs_snapshotter.adapters.logs.levels import LEVELS, threshold
+from cvmfs_snapshotter.adapters.metrics.address import Address
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9][A-Za-z0-9_-]{0,62})+")
@@ -21,6 +24,13 @@ def text(value: object) -> str:
     """Take any text."""
     if not isinstance(value, str):
         raise ValueError("a string")  # noqa: TRY004 - one error for all that is wrong
+    return value
+
+
+def table(value: object) -> Mapping[str, object]:
+    """Take a table."""
+    if not isinstance(value, dict):
+        raise ValueError("a table")  # noqa: TRY004 - one error for all that is wrong
     return value
 
 
@@ -84,6 +94,14 @@ def seconds(most: float) -> Callable[[object], float]:
     return read
 
 
+def level(value: object) -> int:
+    """Take the name of a log level; the result is in the numbers of Python's ``logging``."""
+    number = threshold(value) if isinstance(value, str) else None
+    if number is None:
+        raise ValueError(" or ".join(repr(word) for word in LEVELS))
+    return number
+
+
 def choice(*allowed: str) -> Callable[[object], str]:
     """Take one of several words."""
 
@@ -93,6 +111,17 @@ def choice(*allowed: str) -> Callable[[object], str]:
         return value
 
     return read
+
+
+def address(value: object) -> Address:
+    """Take an address to serve metrics on."""
+    try:
+        return Address.parse(text(value))
+    except ValueError:
+        raise ValueError(
+            "an IP address with a port such as '127.0.0.1:9732' or '[::1]:9732', or 'unix:' with "
+            "an absolute path of at most 107 bytes"
+        ) from None
 
 
 E = TypeVar("E", bound=Enum)

@@ -2,9 +2,10 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # No process is forked after gRPC has started; its handlers for that would only write warnings.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
@@ -12,7 +13,9 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 from cvmfs_snapshotter import __version__
 from cvmfs_snapshotter.adapters import kernel
 from cvmfs_snapshotter.adapters.directories import DiskDirectories
+from cvmfs_snapshotter.adapters.layers.settings import SourceSettings
 from cvmfs_snapshotter.adapters.logs.logger import Log
+from cvmfs_snapshotter.adapters.notify import Notifier
 from cvmfs_snapshotter.adapters.sqlite import (
     DatabaseError,
     Reserve,
@@ -29,21 +32,35 @@ from .endpoint import claim_address, plain_address, private_files
 from .errors import StartError
 from .locks import Lock
 from .overview import Overseer
+from .reloading import CommandLine, Reloader
 from .root import claim_root, database_path, plain_root, require_own_files, reserve_path
 from .rpc.admin import AdminServicer
 from .rpc.health import HealthServicer
 from .rpc.server import BindError, Service, SnapshotServer
+from .signals import Answers, heard
+from .supervising import Supervisor, answers, status_line
 from .warming import warm_up
+
+if TYPE_CHECKING:
+    from .metering import Metering
 
 GRACE = 10.0
 """Seconds that calls in flight get to finish when the daemon is told to stop."""
 
 _LAST = 2.0
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_NOTHING_SAID = CommandLine()
 
 
-def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool) -> int:
+def run_daemon(  # noqa: PLR0913 - all that a start depends on
+    root: str,
+    address: str,
+    config: Config,
+    log: Log,
+    *,
+    fresh: bool,
+    said: CommandLine = _NOTHING_SAID,
+) -> int:
     """Serve until SIGTERM or SIGINT. Nothing is deleted at the end.
 
     Args:
@@ -52,6 +69,7 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
         config: the configuration.
         log: takes lines.
         fresh: accept a state directory of the Go program.
+        said: where the configuration is from, to read it again.
 
     Returns:
         Exit status: 0.
@@ -62,20 +80,39 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
     if os.geteuid() != 0:
         raise StartError("the daemon must run as root: it makes device nodes and sets owners")
     root, address = plain_root(root), plain_address(address)
+    # Before any other process is started.
+    notifier = Notifier.take(os.environ)
+    sockets = [address]
+    if config.metrics is not None and config.metrics.path:
+        sockets.append(config.metrics.path)
     with ExitStack() as held:
-        for lock in _claim(root, address, log, fresh=fresh):
+        for lock in _claim(sockets, root, log, fresh=fresh):
             held.callback(lock.release)
-        wait_until_told = held.enter_context(_told_to_stop())
+        answer_until_told = held.enter_context(heard())
         store = held.enter_context(_open_store(root, log))
+        metering = _metering(config, log)
         with _expected("the state directory cannot be used"):
             DiskDirectories(root).prepare()
-            parts = compose(root, config, store, log.logger)
+            parts = compose(root, config, store, log.logger, metering)
             _tidy(parts, config)
         held.callback(parts.probes.close)
+        overseer = _overseer(root, config, parts)
         server = SnapshotServer(
-            parts.snapshotter, log.logger, services=_services(root, config, parts)
+            parts.snapshotter,
+            log.logger,
+            services=_services(overseer),
+            observe=None if metering is None else metering.calls.note,
+        )
+        supervisor = Supervisor(
+            notifier,
+            lambda seconds: answers(address, seconds),
+            lambda: status_line(overseer.overview()),
+            log.logger,
         )
         _bind(server, address)
+        if metering is not None:
+            metering.start(overseer, database_path(root))
+            held.callback(metering.stop, _LAST)
         parts.measurer.start()
         held.callback(parts.measurer.stop, _LAST)
         parts.wishing.start()
@@ -85,64 +122,70 @@ def run_daemon(root: str, address: str, config: Config, log: Log, *, fresh: bool
         warm_up(names, parts.tended.sources, parts.context.clock, log.logger)
         parts.tended.start()
         held.callback(parts.tended.stop, _LAST)
+        if metering is not None:
+            metering.serving = True
         log.logger.info(
             "serving", version=__version__, address=address, root=root, sources=list(names)
         )
-        wait_until_told()
+        supervisor.start()
+        reloader = Reloader(said, config, log.level, _adopters(parts, overseer), log.logger)
+        answer_until_told(_answers(reloader, supervisor))
+        supervisor.stop(_LAST)
+        if metering is not None:
+            metering.serving = False
         log.logger.info("stopping: calls in flight finish, nothing is deleted")
         _end_calls(server, parts, log)
     return 0
 
 
-def _services(root: str, config: Config, parts: Parts) -> tuple[Service, ...]:
+def _overseer(root: str, config: Config, parts: Parts) -> Overseer:
     context = parts.context
-    overseer = Overseer(
+    return Overseer(
         root, config.sources, context.store, parts.tended, parts.probes, context.clock.now()
     )
+
+
+def _adopters(parts: Parts, overseer: Overseer) -> Callable[[Sequence[SourceSettings]], None]:
+    def adopt(sources: Sequence[SourceSettings]) -> None:
+        parts.tended.adopt(sources)
+        overseer.adopt(sources)
+
+    return adopt
+
+
+def _answers(reloader: Reloader, supervisor: Supervisor) -> Answers:
+    def reload() -> None:
+        supervisor.reloading()
+        reloader.reload()
+        supervisor.reloaded()
+
+    return {signal.SIGHUP: reload, signal.SIGUSR2: reloader.toggle_debug}
+
+
+def _services(overseer: Overseer) -> tuple[Service, ...]:
     return HealthServicer(overseer), AdminServicer(overseer)
 
 
-def _claim(root: str, address: str, log: Log, *, fresh: bool) -> tuple[Lock, Lock]:
-    """Make state directory and socket ours; a daemon that is refused leaves nothing behind."""
+def _metering(config: Config, log: Log) -> "Metering | None":
+    if config.metrics is None:
+        return None
+    # A daemon without metrics neither waits for it nor keeps it in memory.
+    from .metering import Metering  # noqa: PLC0415
+
+    return Metering(config.metrics, [source.name for source in config.sources], log.logger)
+
+
+def _claim(addresses: Sequence[str], root: str, log: Log, *, fresh: bool) -> list[Lock]:
+    """Make state directory and sockets ours; a daemon that is refused leaves nothing behind."""
     with ExitStack() as undo:
-        of_root = claim_root(root, fresh=fresh)
-        undo.callback(of_root.abandon)
-        of_socket = claim_address(address)
-        undo.callback(of_socket.abandon)
+        claimed = [claim_root(root, fresh=fresh)]
+        undo.callback(claimed[-1].abandon)
+        for address in addresses:
+            claimed.append(claim_address(address))
+            undo.callback(claimed[-1].abandon)
         _require_kernel(root, log)
         undo.pop_all()
-    return of_root, of_socket
-
-
-@contextmanager
-def _told_to_stop() -> Iterator[Callable[[], None]]:
-    """Give a function that waits for the first signal; a second one ends the process at once."""
-    told = False
-
-    def stop(number: int, _frame: object) -> None:
-        nonlocal told
-        if told:
-            os._exit(128 + number)
-        told = True
-
-    def wait() -> None:
-        os.read(reading, 1)
-
-    # Not an Event: Python runs a handler between two instructions, so that one of a signal that
-    # comes while the main thread begins to wait for a lock would run after that wait only. A byte
-    # in a pipe is there at once.
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    before = [(number, signal.signal(number, stop)) for number in _SIGNALS]
-    try:
-        yield wait
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(wakeup)
-        os.close(reading)
-        os.close(writing)
+    return claimed
 
 
 def _require_kernel(root: str, log: Log) -> None:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import attrs
 
@@ -27,9 +27,13 @@ from cvmfs_snapshotter.domain.ports.store import Records
 from cvmfs_snapshotter.domain.usecases.restored import disown
 
 from .errors import InUseError, StartError
+from .locks import take_existing_lock
 from .root import DATABASE, claim_root, database_path, plain_root, require_own_files
 
 T = TypeVar("T")
+
+Reading: TypeAlias = Callable[[Records], T]
+"""Reads records, and has no other effect."""
 
 UNCERTAIN = 10_000
 """Identifiers that are passed over where the replaced records cannot tell how many were given."""
@@ -89,7 +93,7 @@ def check(root: str) -> list[str]:
         return problems(path, in_use=in_use)
 
 
-def read(root: str, operation: Callable[[Records], T]) -> T:
+def read(root: str, operation: Reading[T]) -> T:
     """Read what is recorded, and change nothing; a daemon may be running.
 
     Args:
@@ -243,13 +247,15 @@ def _claimed(root: str) -> Iterator[None]:
 @contextmanager
 def _beside(root: str) -> Iterator[bool]:
     """Keep a daemon from starting for the time of the block, or tell that one is running."""
+    # Whoever only reads makes nothing, also in a directory that is not ours.
     try:
-        lock = claim_root(plain_root(root), fresh=True)
+        lock = take_existing_lock(f"{plain_root(root)}/lock", f"the state directory {root}")
     except InUseError:
         yield True
         return
     with ExitStack() as held:
-        held.callback(lock.release)
+        if lock is not None:
+            held.callback(lock.release)
         yield False
 
 

@@ -65,6 +65,38 @@ def take_lock(path: str, what: str, made: tuple[str, ...] = ()) -> Lock:
         raise
 
 
+def take_existing_lock(path: str, what: str) -> Lock | None:
+    """Lock a file that a daemon has made, and change nothing about it.
+
+    Args:
+        path: of the file.
+        what: what the lock is for, as a message names it.
+
+    Returns:
+        The lock; None if there is no such file, so that no daemon is running.
+
+    Raises:
+        InUseError: a daemon has it.
+        StartError: the file cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StartError(f"cannot open the lock {path}: {error.strerror}") from None
+    lock = Lock(path, descriptor, (), False)  # noqa: FBT003 - an attrs class
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = _holder(descriptor)
+        lock.release()
+        if isinstance(error, BlockingIOError):
+            raise InUseError(f"{what} is in use by another daemon{holder}: {path}") from None
+        raise StartError(f"cannot lock {path}: {error.strerror}") from None
+    return lock
+
+
 def _take(path: str, what: str, made: tuple[str, ...]) -> Lock:
     while True:
         descriptor, made_file = _open(path)

@@ -86,6 +86,10 @@ class Overseer:
         self._probes = probes
         self._started_at = started_at
 
+    def adopt(self, sources: Sequence[SourceSettings]) -> None:
+        """Take other settings of the same sources."""
+        self._settings = {one.name: one for one in sources}
+
     @property
     def sources(self) -> tuple[str, ...]:
         """Names of the configured sources."""
@@ -97,18 +101,35 @@ class Overseer:
         Raises:
             SnapshotterError: the records cannot be read.
         """
-        living, lost = self._probes.count()
+        living, stuck = self.processes()
         return Overview(
             version=__version__,
             root=self._root,
             started_at=self._started_at,
-            sources=tuple(self._source(name) for name in self._settings),
+            sources=tuple(self.source(name) for name in self._settings),
             census=self._store.read(lambda records: records.census()),
             probes=living,
-            stuck_probes=lost + self._tended.stuck,
+            stuck_probes=stuck,
         )
 
-    def _source(self, name: str) -> SourceOverview:
+    def processes(self) -> tuple[int, int]:
+        """Tell how many processes look at sources, and how many were killed and have not ended."""
+        living, lost = self._probes.count()
+        return living, lost + self._tended.stuck
+
+    def census(self) -> Census | None:
+        """Tell how many records there are; None if they cannot be read."""
+        try:
+            return self._store.read(lambda records: records.census())
+        except SnapshotterError:
+            return None
+
+    def source(self, name: str) -> SourceOverview:
+        """Tell how a source is.
+
+        Args:
+            name: of one that is configured.
+        """
         holder = self._tended.tenders[name].holder
         return SourceOverview(
             settings=self._settings[name],

@@ -128,9 +128,9 @@ def _plain(image: WantedImage, sizes: Mapping[Digest, int]) -> dict[str, object]
 
 
 def _remark(image: WantedImage, cost: Cost) -> str:
-    layers = "1 layer" if len(image.layers) == 1 else f"{len(image.layers)} layers"
     said = (
-        f"pulled {image.pulls} times, last on {moment(image.last_seen_at)[:10]}; {layers} missed"
+        f"pulls: {image.pulls}, the last on {moment(image.last_seen_at)[:10]}; "
+        f"missed layers: {len(image.layers)}"
     )
     if cost.size is None or cost.saved is None:
         return said

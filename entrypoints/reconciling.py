@@ -1,6 +1,7 @@
 """Comparing a state directory with what it should be, beside a daemon or without one."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -100,9 +101,9 @@ def mend(wanted: Wanted, logger: Logger) -> Compared:
     """
     root = plain_root(wanted.root)
     path = Path(database_path(root))
-    if not path.exists():
-        raise StartError(f"{path} does not exist: no daemon has ever run on {root}")
     with _readable(), ExitStack() as held:
+        if not path.exists():
+            raise StartError(f"{path} does not exist: no daemon has ever run on {root}")
         held.callback(claim_root(root, fresh=True).release)
         prepare_database(path)
         _reconciliation(root, wanted, None, logger, held).mend()
@@ -133,14 +134,33 @@ def _reconciliation(
     # A daemon may be changing the records meanwhile.
     store = open_store(Path(database_path(root)), shared=True)
     held.callback(store.close)
+    _require_daemons(wanted.config, store.read(lambda r: r.source_paths()))
     parts = compose(root, wanted.config, store, logger)
     held.callback(parts.probes.close)
-    return Reconciliation(parts.context, known, wanted.snapshotter, wanted.patience)
+    # Without their circuits: nothing closes one here, and each layer is asked for itself.
+    context = attrs.evolve(parts.context, sources=parts.tended.plain)
+    return Reconciliation(context, known, wanted.snapshotter, wanted.patience)
+
+
+def _require_daemons(config: Config, recorded: Mapping[str, str]) -> None:
+    """Refuse a configuration by which everything would look lost, or be linked elsewhere."""
+    for source in config.sources:
+        path = recorded.get(source.name, source.host_path)
+        if path != source.host_path:
+            raise StartError(
+                f"the daemon had source {source.name!r} at {path}, and this configuration has it "
+                f"at {source.host_path}: give the daemon's configuration with --config, or start "
+                "the daemon with this one first"
+            )
 
 
 @contextmanager
 def _readable() -> Iterator[None]:
+    if os.geteuid() != 0:
+        raise StartError("the records are root's: run this as root")
     try:
         yield
     except (DatabaseError, SnapshotterError) as error:
         raise StartError(str(error)) from error
+    except OSError as error:
+        raise StartError(f"{error.filename}: {error.strerror}") from error

@@ -24,6 +24,7 @@ _VERSION = b"v1"
 _CONFIG = b"containerd.io/gc.ref.content.config"
 _MANIFEST = b"containerd.io/gc.ref.content.m."
 _TOP = b"containerd.io/gc.ref.snapshot."
+_KIND = b"io.cri-containerd.kind"
 _DEEPEST = 3
 
 
@@ -83,7 +84,9 @@ def _containers(
     for identifier, fields in bucket.buckets() if bucket else ():
         if fields.value(b"snapshotter") == snapshotter:
             key = fields.value(b"snapshotKey") or b""
-            yield KnownContainer(namespace, _text(identifier), _text(key))
+            labels = fields.bucket(b"labels")
+            sandbox = labels is not None and labels.value(_KIND) == b"sandbox"
+            yield KnownContainer(namespace, _text(identifier), _text(key), sandbox)
 
 
 def _images(namespace: Bucket, snapshotter: bytes) -> Iterator[tuple[str, str]]:

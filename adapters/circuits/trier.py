@@ -32,7 +32,7 @@ class Trier:
         Args:
             breakers: the circuits.
             trials: by name of source, what asks it.
-            limits: by name of source, the seconds that a trial may take.
+            limits: by name of source, the seconds that one question of a trial may take.
             clock: gives the time.
             fresh: makes names that nobody has asked for.
         """
@@ -55,17 +55,19 @@ class Trier:
         if trial is None:
             return False
         asks = self._trials[source]
-        until = self._clock.monotonic() + self._limits[source]
+
+        def until() -> float:
+            return self._clock.monotonic() + self._limits[source]
 
         def look(digest: Digest) -> Miss | None:
-            outcome = asks.look(Layer(source, digest), until)
+            outcome = asks.look(Layer(source, digest), until())
             return None if isinstance(outcome, Hit) else outcome
 
         # Whatever goes wrong, the trial has to end, or there would never be another one.
         verdict = Verdict(Result.FAILING)
         try:
             fresh = [self._fresh() for _ in range(FRESH_NAMES)]
-            verdict = judge(trial, lambda: asks.identify(source, until), look, fresh)
+            verdict = judge(trial, lambda: asks.identify(source, until()), look, fresh)
         finally:
             self._breakers.end_trial(source, verdict)
         return True

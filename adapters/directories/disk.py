@@ -154,8 +154,11 @@ class DiskDirectories:
     def _is_there(self, identifier: int, name: str) -> bool:
         # As in `link_layer`: this is asked for every layer of every container.
         with suppress(OSError):
-            path = f"{self._root}/snapshots/{identifier}/{name}"
-            return stat.S_ISDIR(os.lstat(path).st_mode)
+            base = f"{self._root}/snapshots"
+            # A link in the place of it is not followed.
+            return stat.S_ISDIR(os.lstat(base).st_mode) and stat.S_ISDIR(
+                os.lstat(f"{base}/{identifier}/{name}").st_mode
+            )
         return False
 
     def mend_active(self, identifier: int, owner: tuple[int, int] | int) -> bool:

@@ -35,6 +35,12 @@ def diff_id_in(answer: Message) -> Digest | None:
     return Digest.parse(f"sha256:{digits}") if isinstance(digits, str) else None
 
 
+def size_in(answer: Message) -> int | None:
+    """Read the size that a look-up found; None if none is recorded."""
+    size = answer.get("size")
+    return size if isinstance(size, int) else None
+
+
 def revision_in(answer: Message) -> int | None:
     """Read the revision of a repository; None if it is not known."""
     number = answer.get("revision")

@@ -9,7 +9,7 @@ from cvmfs_snapshotter.domain.layer import Digest, Hit, Layer, Miss, Reason, Tro
 from cvmfs_snapshotter.domain.policy import Policy
 from cvmfs_snapshotter.domain.ports.clock import Clock
 
-from .answers import diff_id_in, directories_in, miss_in, names_in, place_in
+from .answers import diff_id_in, directories_in, miss_in, names_in, place_in, size_in
 from .prober import Message, Prober
 from .remembered import Remembered
 from .settings import SourceSettings, below_root
@@ -45,6 +45,16 @@ class Sources:
         self._clock = clock
         self._unproven: set[str] = set()
         self._below = Remembered(clock)
+
+    def adopt(self, settings: Sequence[SourceSettings]) -> None:
+        """Take other settings of the same sources.
+
+        Args:
+            settings: by their names; those of sources that are not known are passed over.
+        """
+        new = {source.name: source for source in settings}
+        # One assignment: a request sees all of the old or all of the new.
+        self._settings = {name: new.get(name, old) for name, old in self._settings.items()}
 
     @property
     def patience(self) -> float:
@@ -85,7 +95,12 @@ class Sources:
             return miss
         if answer.get("proven") is not True:
             self._warn_unproven(source)
-        return Hit(Layer(source.name, digest), diff_id_in(answer), str(answer.get("stamp", "")))
+        return Hit(
+            Layer(source.name, digest),
+            diff_id_in(answer),
+            str(answer.get("stamp", "")),
+            size_in(answer),
+        )
 
     def _warn_unproven(self, source: SourceSettings) -> None:
         if source.name not in self._unproven:

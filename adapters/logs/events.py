@@ -7,6 +7,7 @@ from collections.abc import Callable
 from cvmfs_snapshotter.domain.events import (
     CircuitClosed,
     CircuitOpened,
+    CleanedUp,
     DirectoryKept,
     DirectoryMade,
     Event,
@@ -78,6 +79,13 @@ class LogEvents:
                     "again",
                     snapshot=identifier,
                     cause=cause,
+                )
+            case CleanedUp(directories, companions, seconds):
+                self._logger.debug(
+                    "cleaned up",
+                    directories=directories,
+                    companions=companions,
+                    duration_ms=round(seconds * 1000, 3),
                 )
             case DirectoryMade(identifier):
                 self._logger.warning(

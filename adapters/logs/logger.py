@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any, TextIO
 
 import attrs
@@ -22,6 +22,19 @@ MAX_TEXT = 1024
 MAX_TRACEBACK = 16_384
 """Longest traceback, in characters."""
 
+_NUMBERS = {name.lower(): number for name, number in logging.getLevelNamesMapping().items()}
+
+
+@attrs.define
+class Level:
+    """The threshold of a log, which may change at any time.
+
+    Attributes:
+        number: in the numbers of Python's ``logging``.
+    """
+
+    number: int
+
 
 @attrs.frozen
 class Log:
@@ -30,10 +43,12 @@ class Log:
     Attributes:
         logger: takes the lines.
         lines: writes them.
+        level: the lowest level whose lines are written.
     """
 
     logger: Logger
     lines: LineWriter
+    level: Level
 
     def flush(self) -> None:
         """Wait a moment for lines that are still to be written."""
@@ -47,7 +62,7 @@ def open_log(level: int, stream: TextIO | None = None) -> Log:
     the eye. In both, control characters of a text are escaped.
 
     Args:
-        level: threshold, in the numbers of Python's ``logging``.
+        level: threshold to begin with, in the numbers of Python's ``logging``.
         stream: where lines go; it has a file descriptor. Standard error if None.
 
     Returns:
@@ -60,15 +75,21 @@ def open_log(level: int, stream: TextIO | None = None) -> Log:
         line = {"event": "log lines were dropped: nobody read them", "count": count}
         return str(render(None, "warning", _timed(None, "warning", line)))
 
-    lines = LineWriter(stream.fileno(), notice)
+    lines, threshold = LineWriter(stream.fileno(), notice), Level(level)
     logger: Logger = structlog.wrap_logger(
         _Sink(lines),
-        processors=[structlog.processors.format_exc_info, _timed, _bounded, render],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        processors=[
+            _above(threshold),
+            structlog.processors.format_exc_info,
+            _timed,
+            _bounded,
+            render,
+        ],
+        wrapper_class=_adjustable(threshold),
         context_class=dict,
         cache_logger_on_first_use=True,
     )
-    return Log(logger, lines)
+    return Log(logger, lines, threshold)
 
 
 def adopt_libraries(logger: Logger) -> None:
@@ -78,6 +99,28 @@ def adopt_libraries(logger: Logger) -> None:
         logger: takes the lines.
     """
     logging.basicConfig(handlers=[_Bridge(logger)], level=logging.WARNING, force=True)
+
+
+def _adjustable(threshold: Level) -> type[FilteringBoundLogger]:
+    """Make a logger that asks for the threshold; structlog's own has one for ever."""
+    everything = structlog.make_filtering_bound_logger(logging.DEBUG)
+    return type(
+        "AdjustableLogger",
+        (everything,),
+        {
+            "get_effective_level": lambda _: threshold.number,
+            "is_enabled_for": lambda _, number: number >= threshold.number,
+        },
+    )
+
+
+def _above(threshold: Level) -> Callable[[WrappedLogger, str, EventDict], EventDict]:
+    def drop(_logger: WrappedLogger, method: str, fields: EventDict) -> EventDict:
+        if _NUMBERS[method] < threshold.number:
+            raise structlog.DropEvent
+        return fields
+
+    return drop
 
 
 class _Sink:

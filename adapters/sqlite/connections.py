@@ -33,6 +33,9 @@ def connect(path: Path) -> sqlite3.Connection:
         check_same_thread=False,
         cached_statements=256,
     )
+    # A backup that was put back has another journal, in which readers and writers wait for one
+    # another and a commit is not as durable. Usually this changes nothing.
+    connection.execute("PRAGMA journal_mode=WAL")
     # FULL also in WAL mode: what was answered must survive a power cut.
     connection.execute("PRAGMA synchronous=FULL")
     return connection

@@ -35,7 +35,7 @@ def primary_code(error: BaseException) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
-def is_locked(error: sqlite3.Error) -> bool:
+def is_locked(error: BaseException) -> bool:
     """Tell whether somebody else holds the database."""
     return primary_code(error) in _LOCKED
 

@@ -146,7 +146,7 @@ class Writer:
                     self._execute("ROLLBACK TO one")
                 self._execute("RELEASE one")
             self._commit(batch)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, MemoryError) as error:
             if not is_locked(error):
                 return False
             # Each would wait as long again, one after the other.
@@ -177,7 +177,7 @@ class Writer:
             if call.error is None:
                 self._require_transaction()
                 self._commit([call])
-        except sqlite3.Error as error:
+        except (sqlite3.Error, MemoryError) as error:
             call.error = error
         finally:
             self._roll_back()
@@ -197,7 +197,8 @@ class Writer:
             with self._changing(self._changed):
                 self._execute("COMMIT")
             _settle(calls)
-        except sqlite3.Error:
+        except (sqlite3.Error, MemoryError):
+            # The driver's word for SQLITE_NOMEM is MemoryError; the transaction is lost then.
             raise
         except BaseException:
             # An interrupt may come when it is done already: what is durable must not run again.
@@ -232,7 +233,7 @@ def _settle(calls: Sequence[_Call[Any]]) -> None:
         call.done = True
 
 
-def _fail(calls: Sequence[_Call[Any]], error: sqlite3.Error) -> None:
+def _fail(calls: Sequence[_Call[Any]], error: Exception) -> None:
     for call in calls:
         call.error = error
         call.done = True

@@ -47,10 +47,10 @@ def decide(
         The layer, ready to be recorded; or the miss of the source that says most: anything before
         absence.
     """
-    asked = _asked(labels)
-    if isinstance(asked, Miss):
-        return asked
-    target, digest = asked
+    wanted = asked_for(labels)
+    if isinstance(wanted, Miss):
+        return wanted
+    target, digest = wanted
     staged = context.staged and comes_later(base, labels)
     wrong = contradiction(target, base.parent, None, labels, staged=staged)
     if wrong:
@@ -127,7 +127,15 @@ def _longest(plan: Plan) -> Companion | None:
     return Companion(2**63 - 1, above=bool(plan.above), below=bool(plan.below))
 
 
-def _asked(labels: Mapping[str, str]) -> tuple[Digest, Digest] | Miss:
+def asked_for(labels: Mapping[str, str]) -> tuple[Digest, Digest] | Miss:
+    """Read which layer labels ask for.
+
+    Args:
+        labels: checked labels, the target among them.
+
+    Returns:
+        The chain ID and the digest of the compressed layer; or what is wrong with the labels.
+    """
     target = Digest.parse(labels[label_rules.TARGET])
     if target is None:
         return Miss(

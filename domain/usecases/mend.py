@@ -8,7 +8,7 @@ of a local committed snapshot, which containerd unpacked, cannot.
 from collections.abc import Sequence
 
 from .. import labels as label_rules
-from ..errors import FailedPreconditionError
+from ..errors import FailedPreconditionError, NotFoundError
 from ..events import DirectoryMade
 from ..snapshot import Kind, Snapshot
 from .context import Context
@@ -107,6 +107,7 @@ def mend_own(context: Context, snapshot: Snapshot, chain: Sequence[Snapshot]) ->
         chain: what it stands on, whose files are there.
 
     Raises:
+        NotFoundError: it was removed meanwhile.
         ResourceExhaustedError: a directory or link cannot be made.
     """
     identifier = snapshot.identifier
@@ -117,10 +118,25 @@ def mend_own(context: Context, snapshot: Snapshot, chain: Sequence[Snapshot]) ->
         missing = context.directories.mend_empty(identifier)
     else:
         return
-    if not missing:
-        return
-    if context.store.read(lambda r: r.unrecorded([identifier])):
-        # It was removed and cleaned up meanwhile: nobody else would delete what was just made.
-        context.directories.remove(identifier)
-    else:
+    if missing:
+        require_still_there(context, snapshot)
         context.events.record(DirectoryMade(identifier))
+
+
+def require_still_there(context: Context, snapshot: Snapshot) -> None:
+    """Make sure that what was just made belongs to a snapshot.
+
+    One that was removed meanwhile may be cleaned up already, tombstone and all: nobody else would
+    delete what was made since.
+
+    Args:
+        context: the ports.
+        snapshot: as it was read before.
+
+    Raises:
+        NotFoundError: it was removed; what was made is deleted.
+    """
+    now = context.store.read(lambda r: r.get(snapshot.name))
+    if now is None or now.identifier != snapshot.identifier:
+        context.directories.remove(snapshot.identifier)
+        raise NotFoundError(f"snapshot {snapshot.name!r} was removed meanwhile")

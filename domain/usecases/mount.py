@@ -5,7 +5,7 @@ from ..ports.store import Records
 from ..snapshot import Snapshot, require_mountable
 from .base import deadline, existing, require_name, require_reachable
 from .context import Context
-from .mend import mend_chain, mend_own, require_files
+from .mend import mend_chain, mend_own, require_files, require_still_there
 
 
 def mounts(context: Context, key: str) -> tuple[Mount, ...]:
@@ -16,7 +16,9 @@ def mounts(context: Context, key: str) -> tuple[Mount, ...]:
     require_files(context, lowers)
     require_reachable(context, key, lowers, deadline(context))
     mend_chain(context, lowers)
-    if not snapshot.staged:
+    if snapshot.staged:
+        require_still_there(context, snapshot)
+    else:
         mend_own(context, snapshot, chain)
     return mounts_of(snapshot, chain, context.layout)
 

@@ -48,6 +48,7 @@ def provide_if_published(
             outcome=done if isinstance(done, Miss) else done.hit,
             seconds=context.clock.monotonic() - started,
             image=labels.get(label_rules.IMAGE, ""),
+            above_local=any(snapshot.layer is None for snapshot in base.chain),
         )
     )
     if isinstance(done, Miss):

@@ -1,5 +1,6 @@
 """Comparing records, directories, companions, sources and containerd, and mending what is safe."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
@@ -8,7 +9,7 @@ from ..companions import Companion
 from ..containerd import ContainerdRecords, KnownSnapshot
 from ..filters import Pins
 from ..findings import Finding, Problem
-from ..layer import Miss
+from ..layer import Layer, Miss
 from ..ports.store import Position, Records
 from ..snapshot import Kind, Snapshot
 from .context import Context
@@ -54,7 +55,7 @@ class Reconciliation:
             *self._unrecorded(),
             *self._removed(),
             *(f for s in snapshots for f in self._local(s, chains.of(s))),
-            *(f for s in snapshots for f in self._layer(s)),
+            *self._layers(snapshots),
             *self._containerds(snapshots),
         ]
 
@@ -87,17 +88,23 @@ class Reconciliation:
         context, root = self.context, self.context.layout.root
         present = sorted(context.directories.present())
         strangers = {*context.store.read(lambda r: r.strangers())}
+        following = context.store.read(lambda r: r.next_identifier())
         unrecorded = {*context.store.read(lambda r: r.unrecorded(present))}
         for identifier in sorted(unrecorded | strangers.intersection(present)):
             path = f"{root}/snapshots/{identifier}"
-            if identifier in unrecorded and context.directories.is_empty(identifier):
+            ours = identifier in unrecorded and identifier < following
+            if ours and context.directories.is_empty(identifier):
                 detail = f"{path} belongs to no record and holds nothing: a crash left it"
                 yield Finding(Problem.ORPHAN, f"directory {identifier}", detail, safe=True)
             else:
                 detail = (
                     f"{path} belongs to no record but may hold somebody's data; it is left alone"
                 )
-                commands = (f"ls -la {path}/fs", f"rm -rf --one-file-system {path}")
+                quoted, link = shlex.quote(path), shlex.quote(context.layout.link(identifier))
+                commands = (
+                    f"ls -la {quoted}/fs",
+                    f"rm -rf --one-file-system {quoted} && rm -f {link}",
+                )
                 yield Finding(
                     Problem.STRANGER, f"directory {identifier}", detail, commands=commands
                 )
@@ -174,23 +181,35 @@ class Reconciliation:
 
     # What is on sources
 
-    def _layer(self, snapshot: Snapshot) -> Iterator[Finding]:
-        layer, subject = snapshot.layer, _subject(snapshot)
-        if layer is None:
-            return
-        if self.context.sources.path(layer) is None:
-            detail = f"source {layer.source!r} is not configured: configure it again, or remove"
-            yield self._lost(Problem.SOURCE, snapshot, f"{detail} what uses it and pull it again")
-            return
-        found = self.context.sources.look(layer, self._until())
-        if not isinstance(found, Miss):
-            return
-        if found.reason.healthy:
-            detail = f"layer {layer.digest} is no longer on source {layer.source!r}"
-            yield self._lost(Problem.LAYER, snapshot, f"{detail}: {_PULL_AGAIN}")
-        else:
-            detail = f"layer {layer.digest} cannot be reached: {found.detail}"
-            yield Finding(Problem.UNREACHABLE, subject, detail)
+    def _layers(self, snapshots: Sequence[Snapshot]) -> Iterator[Finding]:
+        missing: list[tuple[Snapshot, Layer, Miss]] = []
+        answering: set[str] = set()
+        for snapshot in snapshots:
+            layer = snapshot.layer
+            if layer is None:
+                continue
+            if self.context.sources.path(layer) is None:
+                detail = f"source {layer.source!r} is not in the configuration that was given"
+                yield Finding(Problem.SOURCE, _subject(snapshot), detail)
+                continue
+            found = self.context.sources.look(layer, self._until())
+            if isinstance(found, Miss):
+                missing.append((snapshot, layer, found))
+            else:
+                answering.add(layer.source)
+        for snapshot, layer, miss in missing:
+            yield self._missing(snapshot, layer, miss, answers=layer.source in answering)
+
+    def _missing(self, snapshot: Snapshot, layer: Layer, miss: Miss, *, answers: bool) -> Finding:
+        if not miss.reason.healthy:
+            detail = f"layer {layer.digest} cannot be reached: {miss.detail}"
+            return Finding(Problem.UNREACHABLE, _subject(snapshot), detail)
+        detail = f"layer {layer.digest} is no longer on source {layer.source!r}"
+        if answers:
+            return self._lost(Problem.LAYER, snapshot, f"{detail}: {_PULL_AGAIN}")
+        # An empty mount point looks like a source that has lost everything.
+        detail += ", and no other layer that is recorded there: look whether it is mounted"
+        return Finding(Problem.UNREACHABLE, _subject(snapshot), detail)
 
     def _until(self) -> float:
         return self.context.clock.monotonic() + self.patience

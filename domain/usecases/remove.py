@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from ..errors import ResourceExhaustedError
-from ..events import DirectoryKept
+from ..events import CleanedUp, DirectoryKept
 from ..ports.store import Transaction
 from ..snapshot import require_childless
 from .base import existing, require_name
@@ -36,17 +36,21 @@ def cleanup(context: Context) -> None:
     is safe beside every other operation and beside itself. Companions that no snapshot has any
     more are first marked in a transaction, after which none gets them.
     """
-    after = 0
+    started = context.clock.monotonic()
+    after = directories = 0
     while batch := _tombstones(context, after):
         after = batch[-1]
         gone = [i for i in batch if _delete(context, context.directories.remove, i)]
         # A directory that came back after a power cut would have no record to tell whose it is.
         context.directories.settle()
         context.store.write(lambda t, g=gone: t.forget_tombstones(g), frees=True)  # type: ignore[misc]
+        directories += len(gone)
     unused = context.store.write(lambda t: t.claim_unused_companions(_COMPANIONS), frees=True)
     gone = [number for number in unused if _delete(context, context.companions.remove, number)]
     if gone:
         context.store.write(lambda t: t.forget_companions(gone), frees=True)
+    seconds = context.clock.monotonic() - started
+    context.events.record(CleanedUp(directories, len(gone), seconds))
 
 
 def _tombstones(context: Context, after: int) -> Sequence[int]:

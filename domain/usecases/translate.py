@@ -29,9 +29,11 @@ def translate(context: Context, hit: Hit, chain: Sequence[Snapshot] | None) -> P
     if isinstance(names, Miss):
         return names
     policy = context.sources.policy(layer.source)
-    refused = _refused(context, layer, names, policy)
+    refused = refusal(layer, names, policy)
     if refused is not None:
         return refused
+    if names.owners_lost and policy.ownership is not Ownership.ACCEPT:
+        context.events.record(OwnersLost(layer, names.owners[0]))
     if policy.whiteouts is Whiteouts.IGNORE:
         names = names.without_whiteouts()
     corrected = _corrected(context, layer, names, chain)
@@ -51,7 +53,17 @@ def _names(context: Context, hit: Hit) -> Names | Miss:
     return context.sources.scan(layer, keep)
 
 
-def _refused(context: Context, layer: Layer, names: Names, policy: Policy) -> Miss | None:
+def refusal(layer: Layer, names: Names, policy: Policy) -> Miss | None:
+    """Tell whether a layer is refused for what its names say, whatever it stands on.
+
+    Args:
+        layer: the layer.
+        names: what its names say.
+        policy: of its source.
+
+    Returns:
+        Why it is not used; None if nothing speaks against it so far.
+    """
     if names.unusable and policy.whiteouts is not Whiteouts.IGNORE:
         return Miss(
             Reason.UNUSABLE_NAME,
@@ -66,16 +78,13 @@ def _refused(context: Context, layer: Layer, names: Names, policy: Policy) -> Mi
             f"{_shown(names.whiteouts[0])} for one, and the policy is to refuse that",
             layer.source,
         )
-    if not names.owners_lost or policy.ownership is Ownership.ACCEPT:
-        return None
-    if policy.ownership is Ownership.REQUIRE_ROOT:
+    if names.owners_lost and policy.ownership is Ownership.REQUIRE_ROOT:
         return Miss(
             Reason.OWNERSHIP,
             f"everything in the layer belongs to {names.owners[0][0]}:{names.owners[0][1]}: the "
             "owners of its files were lost",
             layer.source,
         )
-    context.events.record(OwnersLost(layer, names.owners[0]))
     return None
 
 

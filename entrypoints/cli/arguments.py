@@ -7,23 +7,39 @@ import attrs
 
 from cvmfs_snapshotter import __version__
 
+from .completion import add_completion
+from .config import add_config_command
 from .containerd_config import add_containerd_config
 from .db import add_db
+from .doctor import add_doctor
+from .drain import add_drain
+from .explain import add_explain
 from .failing import PROGRAM
+from .info import add_info
+from .ls import add_ls
 from .reconcile import add_reconcile
 from .release import add_release
 from .run import add_run
 from .status import add_status
+from .tree import add_tree
 from .wishlist import add_wishlist
 
 COMMANDS = (
     add_run,
     add_status,
+    add_ls,
+    add_tree,
+    add_info,
+    add_doctor,
+    add_explain,
     add_wishlist,
     add_release,
+    add_drain,
     add_reconcile,
+    add_config_command,
     add_containerd_config,
     add_db,
+    add_completion,
 )
 """What adds each command to the parser, in the order in which help shows them.
 

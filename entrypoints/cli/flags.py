@@ -7,7 +7,6 @@ from cvmfs_snapshotter.adapters.logs.levels import LEVELS, threshold
 
 DEFAULT_ADDRESS = "/run/containerd-cvmfs-grpc/containerd-cvmfs-grpc.sock"
 DEFAULT_ROOT = "/var/lib/containerd-cvmfs-grpc"
-DEFAULT_LOG_LEVEL = "info"
 DEFAULT_CONTAINERD_ROOT = "/var/lib/containerd"
 DEFAULT_SNAPSHOTTER = "cvmfs-snapshotter"
 
@@ -34,13 +33,12 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def add_log_level(parser: argparse.ArgumentParser) -> None:
-    """Add ``--log-level``, a threshold in the numbers of Python's ``logging``."""
+    """Add ``--log-level``, in the numbers of Python's ``logging``; None if it is not given."""
     parser.add_argument(
         "--log-level",
         type=_level,
-        default=DEFAULT_LOG_LEVEL,
         metavar="LEVEL",
-        help=f"{', '.join(LEVELS)} (default: %(default)s)",
+        help=f"{', '.join(LEVELS)} (default: log_level of the configuration file, or info)",
     )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..reconciling import Compared
 
 DEFAULT_PATIENCE = 10.0
+MOST_PATIENCE = 3600.0
 
 _EPILOG = """\
 exit status:
@@ -22,9 +23,10 @@ exit status:
   2  the flags or the configuration cannot be meant
 
 examples:
-  cvmfs-snapshotter reconcile
-  systemctl stop cvmfs-snapshotter && cvmfs-snapshotter reconcile --apply
-  cvmfs-snapshotter reconcile --json | jq -r '.findings[].commands[]'
+  cvmfs-snapshotter reconcile --config /etc/cvmfs-snapshotter/config.toml
+  systemctl stop cvmfs-snapshotter
+  cvmfs-snapshotter reconcile --config /etc/cvmfs-snapshotter/config.toml --apply
+  cvmfs-snapshotter reconcile --config FILE --json | jq -r '.findings[].commands[]'
 """
 
 
@@ -61,7 +63,7 @@ def add_reconcile(commands: Commands) -> argparse.ArgumentParser:
     add_snapshotter(parser)
     parser.add_argument(
         "--patience",
-        type=float,
+        type=_seconds,
         default=DEFAULT_PATIENCE,
         metavar="SECONDS",
         help="how long a source may take for one layer (default: %(default)s)",
@@ -69,6 +71,13 @@ def add_reconcile(commands: Commands) -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(act=_reconcile)
     return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0.0 < seconds <= MOST_PATIENCE:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and {MOST_PATIENCE:.0f}")
+    return seconds
 
 
 def _reconcile(arguments: argparse.Namespace) -> int:

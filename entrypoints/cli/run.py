@@ -1,6 +1,8 @@
 """The command ``run``."""
 
 import argparse
+import faulthandler
+import signal
 
 from .failing import fail
 from .flags import Commands, add_address, add_config, add_log_level, add_root
@@ -35,6 +37,9 @@ def add_run(commands: Commands) -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    # A reload that comes before the daemon can do it must not end it.
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
     # Whatever is imported here would delay help.
     from cvmfs_snapshotter.adapters.logs.logger import (  # noqa: PLC0415
         adopt_libraries,
@@ -48,12 +53,20 @@ def _run(arguments: argparse.Namespace) -> int:
         config = load_config(arguments.config)
     except ConfigError as error:
         return fail(str(error), 2)
-    from ..daemon import run_daemon  # noqa: PLC0415 - a bad configuration shows without the rest
+    # A bad configuration shows without the rest.
+    from ..daemon import run_daemon  # noqa: PLC0415
+    from ..reloading import CommandLine  # noqa: PLC0415
 
-    log = open_log(arguments.log_level)
+    # The service manager's watchdog ends a daemon that hangs with SIGABRT: where each thread stood
+    # is then on standard error.
+    faulthandler.enable(2)
+    said = CommandLine(arguments.config, arguments.log_level)
+    log = open_log(said.level(config))
     adopt_libraries(log.logger)
     try:
-        return run_daemon(arguments.root, arguments.address, config, log, fresh=arguments.fresh)
+        return run_daemon(
+            arguments.root, arguments.address, config, log, fresh=arguments.fresh, said=said
+        )
     except StartError as error:
         return fail(str(error), 1)
     finally:

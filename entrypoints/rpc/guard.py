@@ -36,14 +36,22 @@ class Guard(grpc.ServerInterceptor):
     * Anything else is a defect of ours: INTERNAL without details, which stand in the log.
     """
 
-    def __init__(self, logger: Logger, calls: Calls, streams: Streams) -> None:
+    def __init__(
+        self,
+        logger: Logger,
+        calls: Calls,
+        streams: Streams,
+        observe: Callable[[str, str, float], None] | None = None,
+    ) -> None:
         """Start to guard.
 
         Args:
             logger: takes defects and, at level debug, every call.
             calls: counts the calls in flight.
             streams: watches the streams among them.
+            observe: called with path, name of the code and seconds of every call that has ended.
         """
+        self._observe = observe
         self._logger = logger
         self._calls = calls
         self._streams = streams
@@ -62,24 +70,24 @@ class Guard(grpc.ServerInterceptor):
         guarded = self._guarded.get(path)
         if guarded is None:
             handler = continuation(handler_call_details)
-            guarded = None if handler is None else self._guard(path.rpartition("/")[2], handler)
+            guarded = None if handler is None else self._guard(path, handler)
             if guarded is not None:
                 # The thread that calls this is the only one that takes calls in: a handler that is
                 # made for each call would cost every caller. There are as many as methods.
                 self._guarded[path] = guarded
         return guarded
 
-    def _guard(self, method: str, handler: "Handler") -> "Handler":
+    def _guard(self, path: str, handler: "Handler") -> "Handler":
         if handler.request_deserializer is None:
             return handler
         read = _lenient(handler.request_deserializer)
         if handler.unary_stream is not None:
             return grpc.unary_stream_rpc_method_handler(
-                self._stream(method, handler.unary_stream), read, handler.response_serializer
+                self._stream(path, handler.unary_stream), read, handler.response_serializer
             )
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(
-                self._single(method, handler.unary_unary), read, handler.response_serializer
+                self._single(path, handler.unary_unary), read, handler.response_serializer
             )
         return handler
 
@@ -88,7 +96,7 @@ class Guard(grpc.ServerInterceptor):
         self._logger.warning("streams that nobody read were ended", count=count)
 
     def _single(
-        self, method: str, behaviour: Callable[[Any, grpc.ServicerContext], Any]
+        self, path: str, behaviour: Callable[[Any, grpc.ServicerContext], Any]
     ) -> Callable[[Any, grpc.ServicerContext], Any]:
         def call(request: object, context: grpc.ServicerContext) -> Any:
             started = time.monotonic()
@@ -96,14 +104,14 @@ class Guard(grpc.ServerInterceptor):
                 try:
                     answer = behaviour(_readable(request), context)
                 except Exception as error:  # noqa: BLE001 - the outermost place
-                    self._fail(method, error, context, started)
-                self._note(method, grpc.StatusCode.OK, started)
+                    self._fail(path, error, context, started)
+                self._note(path, grpc.StatusCode.OK, started)
             return answer
 
         return call
 
     def _stream(
-        self, method: str, behaviour: Callable[[Any, grpc.ServicerContext], Iterator[Any]]
+        self, path: str, behaviour: Callable[[Any, grpc.ServicerContext], Iterator[Any]]
     ) -> Callable[[Any, grpc.ServicerContext], Iterator[Any]]:
         def call(request: object, context: grpc.ServicerContext) -> Iterator[Any]:
             started = time.monotonic()
@@ -111,26 +119,38 @@ class Guard(grpc.ServerInterceptor):
                 try:
                     answers = behaviour(_readable(request), context)
                     yield from self._streams.watch(answers, context)
+                except GeneratorExit:
+                    # The client has gone before the end.
+                    self._note(path, grpc.StatusCode.CANCELLED, started)
+                    raise
                 except Exception as error:  # noqa: BLE001 - the outermost place
-                    self._fail(method, error, context, started)
-                self._note(method, grpc.StatusCode.OK, started)
+                    self._fail(path, error, context, started)
+                self._note(path, grpc.StatusCode.OK, started)
 
         return call
 
     def _fail(
-        self, method: str, error: Exception, context: grpc.ServicerContext, started: float
+        self, path: str, error: Exception, context: grpc.ServicerContext, started: float
     ) -> Never:
         code, message = status_of(error)
         if code is grpc.StatusCode.INTERNAL:
-            self._logger.error("call failed because of a defect", method=method, exc_info=error)
-        self._note(method, code, started)
+            self._logger.error(
+                "call failed because of a defect", method=_method(path), exc_info=error
+            )
+        self._note(path, code, started)
         context.abort(code, message)
 
-    def _note(self, method: str, code: grpc.StatusCode, started: float) -> None:
-        if not self._logger.is_enabled_for(logging.DEBUG):
-            return
-        took = round((time.monotonic() - started) * 1000, 3)
-        self._logger.debug("call", method=method, code=code.name, duration_ms=took)
+    def _note(self, path: str, code: grpc.StatusCode, started: float) -> None:
+        seconds = time.monotonic() - started
+        if self._observe is not None:
+            self._observe(path, code.name, seconds)
+        if self._logger.is_enabled_for(logging.DEBUG):
+            took = round(seconds * 1000, 3)
+            self._logger.debug("call", method=_method(path), code=code.name, duration_ms=took)
+
+
+def _method(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _lenient(read: Callable[[bytes], Message]) -> Callable[[bytes], Message | _Unreadable]:

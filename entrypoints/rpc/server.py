@@ -1,7 +1,7 @@
 """The gRPC server on a unix socket."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 from urllib.parse import quote
@@ -54,6 +54,7 @@ class SnapshotServer:
         logger: Logger,
         streams: Streams | None = None,
         services: Sequence[Service] = (),
+        observe: Callable[[str, str, float], None] | None = None,
     ) -> None:
         """Make the server; no thread of ours runs yet.
 
@@ -62,10 +63,11 @@ class SnapshotServer:
             logger: takes defects and, at level debug, every call.
             streams: watches the streams; with the usual limits if None.
             services: further services.
+            observe: called with path, name of the code and seconds of every call that has ended.
         """
         self._calls = Calls()
         self._streams = streams or Streams()
-        guard = Guard(logger, self._calls, self._streams)
+        guard = Guard(logger, self._calls, self._streams, observe)
         self._room_maker = threading.Thread(
             target=self._streams.keep_making_room,
             args=(guard.note_ended,),

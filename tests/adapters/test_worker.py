@@ -40,9 +40,10 @@ def ask(do: str, root: Path, repository: str | None = None, layer: str = HEX) ->
 
 
 def look(root: Path, repository: str | None = None) -> dict[str, object]:
-    """Look the layer up; what its stamp says is another test's matter."""
+    """Look the layer up; what its stamp and size say is another test's matter."""
     found = ask("look", root, repository)
     found.pop("stamp", None)
+    found.pop("size", None)
     return found
 
 
@@ -153,7 +154,7 @@ def test_attribute_denied(
     tmp_path: Path, directory: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """Where the name may not be read, a mount of a CVMFS client will do, and that is said."""
-    monkeypatch.setattr(identity, "_mount_of", lambda _: ("fuse", "cvmfs2"))
+    monkeypatch.setattr(identity, "mount_of", lambda _: ("fuse", "cvmfs2"))
     monkeypatch.setattr(os, "getxattr", failing(number))
 
     assert {"diff_id": None, "proven": False} == look(tmp_path, REPOSITORY)
@@ -163,7 +164,7 @@ def test_attribute_denied_by_a_dead_client(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the name may not be read, the state of the file system shows whether it answers."""
-    monkeypatch.setattr(identity, "_mount_of", lambda _: ("fuse", "cvmfs2"))
+    monkeypatch.setattr(identity, "mount_of", lambda _: ("fuse", "cvmfs2"))
     monkeypatch.setattr(os, "getxattr", failing(errno.ENODATA))
     monkeypatch.setattr(os, "fstatvfs", failing(errno.ENOTCONN))
 
@@ -300,6 +301,29 @@ def test_diff_id(tmp_path: Path, directory: Path, entries: list[object]) -> None
     describe(directory, entries)
 
     assert {"diff_id": DIFF_ID, "proven": True} == look(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([7], 7),
+        ([0], 0),
+        ([7, 7], 7),
+        ([7, 8], None),
+        ([-1], None),
+        ([True], None),
+        (["7"], None),
+        ([1.5], None),
+        ([1 << 53], None),
+        ([None], None),
+    ],
+)
+def test_size(tmp_path: Path, directory: Path, sizes: list[object], expected: int | None) -> None:
+    """The size is what is recorded; one that makes no sense is as good as none, and no miss."""
+    describe(directory, [{**ENTRY, "diff-size": size} for size in sizes])
+
+    found = ask("look", tmp_path)
+    assert (DIFF_ID, expected) == (found["diff_id"], found["size"])
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from .snapshotter_contract import (
     BLOB_2,
     CHAIN_2,
     DIFF_1,
+    DIFF_2,
     IMPLIED,
     WITH_WHITEOUT,
     committed,
@@ -95,7 +96,7 @@ class ReconcileContract:
 
         (finding,) = found(bench)
         assert (Problem.STRANGER, False) == (finding.problem, finding.safe)
-        assert "10000" in finding.commands[-1]
+        assert "snapshots/10000 && rm -f" in finding.commands[-1]
         assert [Problem.STRANGER] == mended(bench)
         bench.context.directories.remove(10_000)
         assert [] == found(bench)
@@ -200,16 +201,19 @@ class ReconcileContract:
         known = of_containerd(bench)
         published = bench.sources.published.pop(layer)
         (finding,) = found(bench, known)
+        assert (Problem.UNREACHABLE, ()) == (finding.problem, finding.commands)
+        assert "look whether it is mounted" in finding.detail
+        provided(bench, DIFF_2, BLOB_2)
+        known = of_containerd(bench)
+        (finding,) = found(bench, known)
         assert (Problem.LAYER, False) == (finding.problem, finding.safe)
         assert bottom.name in finding.commands[-1]
         bench.sources.published[layer] = published
         bench.sources.faults["unpacked"] = Reason.STALE
-        assert [Problem.UNREACHABLE] == problems(bench)
+        assert [Problem.UNREACHABLE] * 2 == problems(bench)
         bench.sources.faults.clear()
         host = bench.sources.hosts.pop("unpacked")
-        (finding,) = found(bench, known)
-        assert Problem.SOURCE is finding.problem
-        assert finding.commands
+        assert {(Problem.SOURCE, ())} == {(f.problem, f.commands) for f in found(bench, known)}
         bench.sources.hosts["unpacked"] = host
         assert [] == found(bench)
 

@@ -23,6 +23,7 @@ from cvmfs_snapshotter.domain.errors import (
     UnavailableError,
 )
 from cvmfs_snapshotter.domain.events import (
+    CleanedUp,
     DirectoryMade,
     LayerDecided,
     OrphansFound,
@@ -311,6 +312,26 @@ class SnapshotterContract:
         assert bench.record("k").identifier > identifier
         bench.snapshotter.cleanup()
         assert bench.record("k").identifier in bench.context.directories.present()
+
+    def test_a_cleanup_tells_what_it_did(self, bench: Bench) -> None:
+        """One event says how many directories are gone."""
+        for key in ("a", "b"):
+            bench.snapshotter.prepare(key, "", {})
+            bench.snapshotter.remove(key)
+        bench.snapshotter.cleanup()
+        bench.snapshotter.cleanup()
+
+        done = [e for e in bench.events.recorded if isinstance(e, CleanedUp)]
+        assert [(2, 0), (0, 0)] == [(e.directories, e.companions) for e in done]
+        assert all(e.seconds >= 0 for e in done)
+
+    def test_a_hit_above_a_local_layer(self, bench: Bench) -> None:
+        """A decision says whether something below the layer had to be downloaded."""
+        provided(bench, DIFF_1, BLOB_1)
+        assert not last_decision(bench).above_local
+        committed(bench, "local")
+        provided(bench, CHAIN_2, BLOB_2, "local")
+        assert last_decision(bench).above_local
 
     def test_refusals_of_remove(self, bench: Bench) -> None:
         """What others stand on stays, and what is not there is not found."""

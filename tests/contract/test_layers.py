@@ -13,6 +13,8 @@ from cvmfs_snapshotter.adapters.layers.prober import WORKER_MODULE
 from cvmfs_snapshotter.adapters.layers.settings import SourceSettings
 from cvmfs_snapshotter.adapters.layers.sources import Sources
 from cvmfs_snapshotter.adapters.memory import MemoryClock, MemoryEvents, MemorySources
+from cvmfs_snapshotter.adapters.metrics.naming import new_registry
+from cvmfs_snapshotter.adapters.metrics.sources import TimedSources
 from cvmfs_snapshotter.adapters.probes import ProbePool, worker_command
 from cvmfs_snapshotter.domain.layer import Digest, Layer, Reason
 from tests.contract.circuit_contract import CircuitContract
@@ -113,7 +115,7 @@ class DiskWorld:
 
 
 class GuardedWorld:
-    """Another world, with circuits in front of its sources."""
+    """Another world, with circuits in front of its sources, whose time is taken as well."""
 
     def __init__(self, inner: MemoryWorld | DiskWorld) -> None:
         self.inner = inner
@@ -121,7 +123,8 @@ class GuardedWorld:
         self.events = MemoryEvents()
         self.breakers = Breakers([ONE, TWO], self.clock, self.events, lambda: 0.0)
         limits = {ONE: 5.0, TWO: 5.0}
-        self.sources = GuardedSources(inner.sources, self.breakers, limits, SystemClock())
+        timed = TimedSources(inner.sources, new_registry())
+        self.sources = GuardedSources(timed, self.breakers, limits, SystemClock())
         trials = {ONE: inner.trials, TWO: inner.trials}
         self._trier = Trier(self.breakers, trials, limits, SystemClock())
 

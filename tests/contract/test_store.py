@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from cvmfs_snapshotter.adapters.memory import MemoryStore
+from cvmfs_snapshotter.adapters.metrics.naming import new_registry
+from cvmfs_snapshotter.adapters.metrics.store import TimedStore
 from cvmfs_snapshotter.adapters.sqlite import SqliteStore, open_store
 from cvmfs_snapshotter.domain.ports.store import Store
 
@@ -26,3 +28,10 @@ class TestSqliteStore(StoreContract):
         store = open_store(new_database(tmp_path))
         yield store
         store.close()
+
+
+class TestTimedStore(StoreContract):
+    @pytest.fixture
+    def store(self) -> Store:
+        """Give a store whose time is taken."""
+        return TimedStore(MemoryStore(), new_registry())

@@ -40,8 +40,8 @@ def run_in_child(
 
     Args:
         place: where.
-        operations: one after the other; those of one tuple at the same time. If there are none,
-            moments are counted during the start.
+        operations: one after the other; the last ones, if they are several, at the same time, and
+            nobody uses what these give. If there are none, moments are counted during the start.
         state: what the core has before.
         deadly: the moment at which it dies; 0 for never.
 
@@ -118,12 +118,12 @@ def _work(  # noqa: PLR0917 - what a child is given
             for number, answer in sorted(answers.items()):
                 tell("answer", at + number, answer)
             steps.disarm()
-            for operation in together:
-                answer, after = operation.apply(state)
+            at += len(together)
+            if together is not operations[-1] or len(together) == 1:
+                answer, after = together[0].apply(state)
                 if answer == OK:
                     unpack(core, state, after)
                 state = after
-            at += len(together)
 
 
 def _at_once(core: Core, operations: tuple[Operation, ...], state: State) -> Mapping[int, str]:

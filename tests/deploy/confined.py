@@ -1,9 +1,10 @@
 """Runs a program as the unit file confines it, as far as that needs no systemd.
 
-    confined.py ALLOWED PROGRAM [ARGUMENT...]
+    confined.py SECCOMP ALLOWED PROGRAM [ARGUMENT...]
 
-ALLOWED is a file with the names of the system calls that are left. Capabilities are setpriv's
-matter. Imports the standard library alone, so that any interpreter can run it anywhere.
+SECCOMP is the library libseccomp, ALLOWED a file with the names of the system calls that are left.
+Capabilities are setpriv's matter. Imports the standard library alone, so that any interpreter can
+run it anywhere.
 """
 
 import ctypes
@@ -39,9 +40,9 @@ class Comparison(ctypes.Structure):
     )
 
 
-def forbid(allowed: list[str]) -> None:
+def forbid(seccomp: str, allowed: list[str]) -> None:
     """Forbid all system calls but those, and all sockets but unix ones."""
-    library = ctypes.CDLL("libseccomp.so.2", use_errno=True)
+    library = ctypes.CDLL(seccomp, use_errno=True)
     library.seccomp_init.restype = ctypes.c_void_p
     context = ctypes.c_void_p(library.seccomp_init(ACT_ERRNO | errno.EPERM))
     for name in sorted({*allowed} - {"socket"}):
@@ -76,13 +77,13 @@ def _rule(
 
 def main() -> None:
     """Confine this process and become the program."""
-    allowed, *command = sys.argv[1:]
+    seccomp, allowed, *command = sys.argv[1:]
     names = Path(allowed).read_text().split()
     libc = ctypes.CDLL(None, use_errno=True)
     # Kernels before 6.3 do not know it; systemd does the same by a filter.
     libc.prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0)
     os.umask(0o077)
-    forbid(names)
+    forbid(seccomp, names)
     os.execv(command[0], command)  # noqa: S606 - that is what it is for
 
 

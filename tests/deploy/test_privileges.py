@@ -5,7 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -27,8 +27,9 @@ from tests.contract.wire import WireSnapshotter
 from tests.deploy import confined, unit
 from tests.harness.daemon import Daemon
 from tests.harness.layers import Layer, directory, file, layer
+from tests.harness.manager import Manager
 from tests.harness.mounts import mounted, unmount_below
-from tests.harness.processes import processes
+from tests.harness.processes import processes, wait_until
 from tests.harness.repository import Repository
 from tests.harness.workspace import Workspace
 
@@ -76,8 +77,12 @@ def start(workspace: Workspace, repository: Repository) -> Iterator[Start]:
     """Give a function that starts a daemon as the unit file confines it."""
     started: list[Daemon] = []
 
-    def run(without: str = "", before: tuple[str, ...] = ()) -> Daemon:
-        """Start it, with one capability less, or by way of another program."""
+    def run(
+        without: str = "",
+        before: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> Daemon:
+        """Start it, with one capability less, by way of another program, or told something."""
         allowed = workspace.base / "allowed"
         allowed.write_text("\n".join(sorted(unit.allowed_calls())))
         kept = [name for name in unit.capabilities() if name != without]
@@ -86,9 +91,10 @@ def start(workspace: Workspace, repository: Repository) -> Iterator[Start]:
             *before,
             *("setpriv", "--no-new-privs", "--inh-caps=-all"),
             f"--bounding-set={','.join(['-all', *(f'+{name}' for name in kept)])}",
-            *(sys.executable, confined.__file__, str(allowed)),
+            *(sys.executable, confined.__file__, str(unit.seccomp()), str(allowed)),
             *daemon._program.command,
         )
+        daemon._program.environment = {**daemon._program.environment, **(environment or {})}
         started.append(daemon)
         return daemon.start()
 
@@ -202,6 +208,18 @@ def _require_tree(daemon: Daemon, target: Path) -> None:
         assert (0o755, 7, 8) == (stat.S_IMODE(root.st_mode), root.st_uid, root.st_gid)
 
 
+def test_the_service_manager_is_told(start: Start, workspace: Workspace) -> None:
+    """So confined the daemon still tells that it is ready, lives and stops."""
+    with closing(Manager.make(workspace.base / "n")) as manager:
+        environment = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "2000000"}
+        daemon = start(environment=environment)
+        assert "READY=1" == manager.next()
+        for _ in range(2):
+            wait_until("a sign of life", lambda: "WATCHDOG=1" == manager.next())
+        assert 0 == daemon.terminate()
+        assert manager.waiting()[-1].startswith("STOPPING=1")
+
+
 def _set_an_owner(daemon: Daemon, client: WireSnapshotter) -> None:
     labels = {UID_MAPPING: "0:7:9", GID_MAPPING: "0:8:9"}
     with pytest.raises(ResourceExhaustedError, match="Operation not permitted"):
@@ -260,7 +278,14 @@ def test_the_confinement_confines(workspace: Workspace) -> None:
     def run(program: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [
-                *("setpriv", "--no-new-privs", sys.executable, confined.__file__, str(allowed)),
+                *(
+                    "setpriv",
+                    "--no-new-privs",
+                    sys.executable,
+                    confined.__file__,
+                    str(unit.seccomp()),
+                    str(allowed),
+                ),
                 *(sys.executable, "-c", program),
             ],
             capture_output=True,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cvmfs_snapshotter.entrypoints import daemon
 from cvmfs_snapshotter.entrypoints.cli import flags
 from cvmfs_snapshotter.entrypoints.cli.arguments import parse
 from tests.deploy import unit
@@ -52,6 +53,19 @@ def test_what_must_not_be_set() -> None:
         "MountFlags",  # its default is what lets later mounts through
     ):
         assert [] == unit.settings(key)
+
+
+def test_the_time_to_stop() -> None:
+    """Calls in flight have their time to finish before systemd kills, with as much again."""
+    (seconds,) = unit.settings("TimeoutStopSec")
+    assert float(seconds) >= 2 * daemon.GRACE
+
+
+def test_it_needs_no_other_unit() -> None:
+    """The order of start is no condition: each of containerd and the daemon runs without."""
+    for key in ("Requires", "Requisite", "BindsTo", "PartOf", "Wants", "Conflicts"):
+        assert [] == unit.settings(key)
+    assert "containerd.service" in unit.settings("Before")[0].split()
 
 
 def test_directories_are_those_of_the_program() -> None:

@@ -1,10 +1,10 @@
 """The unit file, read as systemd reads it."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
+from tests.harness import parts
 from tests.harness.parts import ROOT
 
 UNIT = ROOT / "deploy" / "systemd" / "cvmfs-snapshotter.service"
@@ -46,17 +46,25 @@ def _group(name: str) -> set[str]:
 
 def run(*arguments: str | Path, check: bool = True) -> str:
     """Run systemd-analyze and give what it says on both outputs."""
-    program = shutil.which("systemd-analyze")
-    if program is None:
-        raise RuntimeError("systemd-analyze is missing: it comes with systemd")
+    found = parts.find()
     done = subprocess.run(
-        [program, "--no-pager", *arguments],
+        [found.systemd_analyze, "--no-pager", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        env={"SYSTEMD_COLORS": "0", "SYSTEMD_LOG_LEVEL": "info", "PATH": "/usr/bin:/bin"},
+        env={
+            "LD_LIBRARY_PATH": found.systemd_libraries,
+            "PATH": "/usr/bin:/bin",
+            "SYSTEMD_COLORS": "0",
+            "SYSTEMD_LOG_LEVEL": "info",
+        },
     )
     if check and done.returncode:
         raise RuntimeError(f"{arguments}: {done.stdout}")
     return done.stdout
+
+
+def seccomp() -> Path:
+    """Give the path of libseccomp."""
+    return next(parts.find().systemd.rglob("libseccomp.so.2"))

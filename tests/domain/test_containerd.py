@@ -51,11 +51,26 @@ def test_the_way_out() -> None:
     ] == list(known.ways_out(known.above(BASE), "s 1"))
 
 
+def test_pods_go_after_their_containers() -> None:
+    """The CRI removes a pod by another command than a container."""
+    known = ContainerdRecords(
+        (POD,),
+        (
+            KnownContainer("k8s.io", "p", "pod", sandbox=True),
+            KnownContainer("k8s.io", "c", "pod"),
+        ),
+        {},
+    )
+
+    commands = list(known.ways_out([POD], "s"))
+    assert ["crictl rm -f c", "crictl rmp -f p"] == commands[:2]
+
+
 def test_the_way_out_elsewhere() -> None:
     """Outside of the kubelet's namespace there is no CRI to ask."""
     known = records(ELSEWHERE)
 
     assert [
-        "ctr -n default containers rm c2",
+        "ctr -n default tasks rm -f c2; ctr -n default containers rm c2",
         "ctr -n default snapshots --snapshotter s rm top",
     ] == list(known.ways_out(known.above(ELSEWHERE), "s"))

@@ -10,11 +10,13 @@ from cvmfs_snapshotter.domain.layer import Digest
 from cvmfs_snapshotter.domain.manifests import (
     MAX_LAYERS,
     MAX_MANIFEST_BYTES,
+    Configuration,
     Descriptor,
     Index,
     Manifest,
-    platforms_of,
+    read_configuration,
     read_manifest,
+    why_never_published,
 )
 
 GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -101,14 +103,55 @@ def test_any_json_is_read(value: object) -> None:
     """Whatever it is, there is an answer and no error."""
     data = json.dumps(value).encode()
     assert isinstance(read_manifest(data), Manifest | Index | None)
-    assert isinstance(platforms_of(data), str)
+    assert isinstance(read_configuration(data), Configuration)
 
 
-def test_the_platform_of_a_configuration() -> None:
-    """As the OCI image specification has it; nothing where it is not said."""
-    assert "linux/arm64/v8" == platforms_of(
-        b'{"architecture": "arm64", "os": "linux", "variant": "v8", "rootfs": {}}'
-    )
-    assert "" == platforms_of(b'{"rootfs": {}}')
-    assert "" == platforms_of(b"x")
-    assert "" == platforms_of(b" " * (MAX_MANIFEST_BYTES + 1))
+def test_a_configuration() -> None:
+    """As the OCI image specification has it; nothing where it is not said, or not all of it."""
+    written = {
+        "architecture": "arm64",
+        "os": "linux",
+        "variant": "v8",
+        "rootfs": {"type": "layers", "diff_ids": [str(DIGEST)]},
+    }
+    expected = Configuration("linux/arm64/v8", (DIGEST,))
+    assert expected == read_configuration(json.dumps(written).encode())
+
+    wrong: list[object] = [[str(DIGEST), OTHER], [str(DIGEST), 1], "x", {}]
+    for diff_ids in wrong:
+        data = json.dumps({"rootfs": {"diff_ids": diff_ids}}).encode()
+        assert Configuration() == read_configuration(data)
+    for data in (b"x", b"[]", b" " * (MAX_MANIFEST_BYTES + 1), b"[" * 100_000):
+        assert Configuration() == read_configuration(data)
+
+
+DOCKER = "application/vnd.docker.image.rootfs"
+
+
+@pytest.mark.parametrize(
+    ("media_type", "platform", "expected"),
+    [
+        (GZIP, "linux/amd64", ""),
+        (GZIP, "linux/amd64/v2", ""),
+        (f"{DOCKER}.diff.tar.gzip", "", ""),
+        ("", "", ""),
+        (GZIP.replace("gzip", "zstd"), "linux/amd64", "zstd"),
+        (f"{DOCKER}.diff.tar.zstd", "linux/amd64", "zstd"),
+        (f"{DOCKER}.foreign.diff.tar.gzip", "linux/amd64", "foreign"),
+        (GZIP.replace("layer.", "layer.nondistributable."), "", "foreign"),
+        (GZIP.removesuffix("+gzip"), "linux/amd64", "only gzip"),
+        (f"{DOCKER}.diff.tar", "linux/amd64", "only gzip"),
+        (GZIP, "linux/arm64/v8", "image is for linux/arm64/v8"),
+    ],
+)
+def test_what_is_never_published(media_type: str, platform: str, expected: str) -> None:
+    """What DUCC cannot convert, or does not."""
+    why = why_never_published(Descriptor(media_type, DIGEST, 1), platform)
+    assert expected in why
+    assert bool(expected) == bool(why)
+
+
+def test_a_digest_under_another_algorithm_is_never_published() -> None:
+    """Layers lie under their sha256 digests."""
+    layer = Descriptor(GZIP, None, 1, spelled=OTHER)
+    assert "not under sha256" in why_never_published(layer, "linux/amd64")

@@ -11,7 +11,7 @@ from cvmfs_snapshotter.entrypoints.cli.arguments import parse
 DEFAULTS = {
     "address": "/run/containerd-cvmfs-grpc/containerd-cvmfs-grpc.sock",
     "config": "",
-    "log_level": 20,
+    "log_level": None,
     "root": "/var/lib/containerd-cvmfs-grpc",
     "fresh": False,
 }
@@ -144,6 +144,11 @@ def test_a_bad_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         ["run", "--help"],
         ["status", "--help"],
         ["release", "--help"],
+        ["ls", "--help"],
+        ["tree", "--help"],
+        ["info", "--help"],
+        ["config", "check", "--help"],
+        ["completion", "bash"],
     ],
 )
 def test_short_commands_import_little(flags: list[str]) -> None:

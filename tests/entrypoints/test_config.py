@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from cvmfs_snapshotter.adapters.layers.settings import SourceKind, SourceSettings
+from cvmfs_snapshotter.adapters.metrics.address import Address
 from cvmfs_snapshotter.domain.policy import ImpliedDirectories, Ownership, Policy, Whiteouts
 from cvmfs_snapshotter.entrypoints.config import ConfigError, default_config, load_config
 
@@ -54,6 +55,18 @@ def test_staged(tmp_path: Path, text: str, *, expected: bool) -> None:
     for sources in ("", _source("")):
         file.write_text(f"staged = {text}\n{sources}" if text else sources)
         assert expected == load_config(str(file)).staged
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("", None), ('log_level = "Debug"', 10), ('log_level = "warn"', 30)],
+)
+def test_log_level(tmp_path: Path, text: str, expected: int | None) -> None:
+    """The level of the log is one of logrus's names in any case, beside either form of sources."""
+    file = tmp_path / "config.toml"
+    for sources in ("", _source("")):
+        file.write_text(f"{text}\n{sources}")
+        assert expected == load_config(str(file)).log_level
 
 
 def test_legacy_keys(tmp_path: Path) -> None:
@@ -132,10 +145,15 @@ def test_legacy_beside_sources(tmp_path: Path, key: str) -> None:
     [
         ("repositry = 1", "repositry: unknown key; did you mean 'repository'?"),
         ("absolute_mountpoint = 1", "did you mean 'absolute-mountpoint'?"),
-        ("zzz = 1", "zzz: unknown key; known are source, repository, absolute-mountpoint, staged"),
+        (
+            "zzz = 1",
+            "zzz: unknown key; known are source, repository, absolute-mountpoint, staged, metrics",
+        ),
         ('"a b\\u0007" = 1', "'a b\\x07': unknown key"),
         ("repository = 5", "repository: expected a fully qualified repository name"),
         ("staged = 1", "staged: expected true or false, not 1"),
+        ('log_level = "loud"', "log_level: expected 'trace' or 'debug' or 'info' or 'warn' or"),
+        ("log_level = 10", "'fatal' or 'panic', not 10"),
         ("source = 5", "source: expected [[source]] tables, not 5"),
         ("source = []", "source: expected at least one [[source]], not an array"),
         ("source = [1]", "source: expected [[source]] tables, not an array"),
@@ -299,3 +317,41 @@ def test_keep_mounted(tmp_path: Path, line: str, expected: bool) -> None:
     file.write_text(f'[[source]]\nname = "a"\nkind = "directory"\npath = "/a"\n{more}')
 
     assert expected is load_config(str(file)).sources[0].keep_mounted
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", None),
+        ('[metrics]\naddress = "127.0.0.1:9732"', Address(host="127.0.0.1", port=9732)),
+        ('[metrics]\naddress = "[::1]:9732"', Address(host="::1", port=9732)),
+        ('[metrics]\naddress = "unix:/run/metrics/s"', Address(path="/run/metrics/s")),
+    ],
+)
+def test_metrics(tmp_path: Path, text: str, expected: Address | None) -> None:
+    """Metrics are off unless an address is given, beside either form of sources."""
+    file = tmp_path / "config.toml"
+    for sources in ("", _source("")):
+        file.write_text(f"{sources}\n{text}")
+        assert expected == load_config(str(file)).metrics
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("metrics = 1", ["metrics: expected a table, not 1"]),
+        ("[metrics]", ["metrics.address: missing"]),
+        ("[metrics]\naddress = 9732", ["metrics.address: expected an IP address with a port"]),
+        ('[metrics]\naddress = "localhost:1"', ["metrics.address: expected an IP address"]),
+        (
+            '[metrics]\nadress = "127.0.0.1:1"',
+            ["metrics.adress: unknown key; did you mean 'address'?", "metrics.address: missing"],
+        ),
+    ],
+)
+def test_bad_metrics(tmp_path: Path, text: str, expected: list[str]) -> None:
+    """What cannot be meant as an address is an error that says what can."""
+    found = _complaints(tmp_path, text)
+
+    assert len(expected) == len(found)
+    assert all(line.startswith(start) for line, start in zip(found, expected, strict=True))

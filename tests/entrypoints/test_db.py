@@ -282,6 +282,8 @@ def test_restore(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     shown = json.loads(capsys.readouterr().out)
     kept = Path(shown["kept"])
     assert {"restored": str(backup), "kept": str(kept), "unknown": 3} == shown
+    with parts_on(root), closing(sqlite3.connect(root / "metadata.sqlite")) as restored:
+        assert ("wal",) == restored.execute("PRAGMA journal_mode").fetchone()
     with closing(sqlite3.connect(kept)) as replaced:
         assert (3,) == replaced.execute("SELECT count(*) FROM snapshots").fetchone()
     for _ in range(2):
@@ -294,6 +296,23 @@ def test_restore(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
             assert parts.context.store.new_identifier() > highest
     assert "precious" == (root / f"snapshots/{new.identifier}/fs/file").read_text()
     assert 0 == db(root, "check")
+
+
+@pytest.mark.parametrize("command", ["current", "check"])
+def test_reading_touches_nothing(
+    tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever directory is named: neither its mode nor a file in it changes."""
+    other = tmp_path / "other"
+    other.mkdir(mode=0o755)
+    other.chmod(0o755)
+    (other / "lock").write_text("not ours")
+    db(other, command)
+
+    assert 0o755 == other.stat().st_mode & 0o777
+    assert ["lock"] == [path.name for path in other.iterdir()]
+    assert "not ours" == (other / "lock").read_text()
+    assert "".join(capsys.readouterr())
 
 
 def test_identifiers_after_a_restore(root: Path, tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,8 @@ def test_json(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert "unknown-directory" == finding["problem"]
     assert "directory 50" == finding["subject"]
     assert not finding["safe"]
-    assert f"rm -rf --one-file-system {root}/snapshots/50" == finding["commands"][-1]
+    path = f"{root}/snapshots/50"
+    assert f"rm -rf --one-file-system {path} && rm -f {root}/l/50" == finding["commands"][-1]
     assert not shown["containerd"]["compared"]
     assert "--containerd-root" in shown["containerd"]["detail"]
     assert 1 == reconcile(root, "--apply")
@@ -139,6 +141,27 @@ def test_damaged_records(root: Path, flags: list[str], capfd: pytest.CaptureFixt
     assert 1 == reconcile(root, *flags)
     assert "cannot be read as a database" in capfd.readouterr().err
     assert b"damaged" * 1000 == path.read_bytes()
+
+
+@pytest.mark.parametrize("flags", [[], ["--apply"]])
+def test_another_configuration(
+    root: Path, flags: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """By one in which the source is elsewhere, everything would look lost, or be linked there."""
+    with closing(sqlite3.connect(database_path(str(root)))) as database:
+        database.execute("INSERT OR REPLACE INTO sources VALUES ('s', '/elsewhere')")
+        database.commit()
+
+    assert 1 == reconcile(root, *flags)
+    assert "had source 's' at /elsewhere" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("seconds", ["nan", "-1", "0", "1e9", "x"])
+def test_bad_patience(root: Path, seconds: str) -> None:
+    """It is a matter of usage: 2."""
+    with pytest.raises(SystemExit) as raised:
+        reconcile(root, "--patience", seconds)
+    assert 2 == raised.value.code
 
 
 def test_a_bad_configuration(root: Path, capfd: pytest.CaptureFixture[str]) -> None:

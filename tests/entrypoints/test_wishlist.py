@@ -47,9 +47,9 @@ def test_a_recipe(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
         "cvmfs_repo: 'unpacked.cern.ch'\n"
         "output_format: '$(scheme)://$(registry)/$(repository)_thin:$(tag)'\n"
         "input:\n"
-        "  # pulled 9 times, last on 1970-01-01; 1 layer missed\n"
+        "  # pulls: 9, the last on 1970-01-01; missed layers: 1\n"
         "  - 'https://r.io/a:2'\n"
-        "  # pulled 2 times, last on 1970-01-02; 1 layer missed\n"
+        "  # pulls: 2, the last on 1970-01-02; missed layers: 1\n"
         "  - 'https://registry.hub.docker.com/library/busybox:1'\n"
     )
 
@@ -158,7 +158,7 @@ def test_sizes_are_added_up() -> None:
     partly, all_known = cost_of(image, sizes), cost_of(image, {**sizes, more.digest: 1})
     assert (1_500_000, 3_000_000, False) == (partly.size, partly.saved, partly.complete)
     assert (1_500_001, 3_000_001, True) == (all_known.size, all_known.saved, all_known.complete)
-    assert "missed, at least 1.5 MB; at least 3.0 MB downloaded" in as_recipe(
+    assert "missed layers: 2, at least 1.5 MB; at least 3.0 MB downloaded" in as_recipe(
         heading, [image], sizes
     )
 

@@ -30,6 +30,11 @@ def _state_of(process: "subprocess.Popen[bytes]") -> str:
     return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
+def _waits_for_an_answer(process: "subprocess.Popen[bytes]") -> bool:
+    """Tell whether a process sleeps in the kernel until a request to a server is answered."""
+    return Path(f"/proc/{process.pid}/wchan").read_text() == "request_wait_answer"
+
+
 TOUCHES: dict[Operation, Callable[[Path], object]] = {
     Operation.GETATTR: lambda path: path.parents[3].stat(),
     Operation.LOOKUP: lambda path: os.lstat(path / "data/never looked up"),
@@ -164,9 +169,7 @@ def test_hang_and_release(repository: Repository, operation: Operation) -> None:
     with file_system(repository.path, repository.path.parent / "cvmfs", kept=0) as cvmfs:
         cvmfs.breaks(hangs(operation))
         layer = files(cvmfs, LAYERS[0])
-        with subprocess.Popen(
-            [sys.executable, "-c", code, layer], stderr=subprocess.DEVNULL
-        ) as visitor:
+        with cvmfs.visited(sys.executable, "-c", code, layer) as visitor:
             cvmfs.wait_hanging(1)
             hung = visitor.poll() is None
             cvmfs.heals()
@@ -180,7 +183,7 @@ def test_hang_and_release(repository: Repository, operation: Operation) -> None:
 def test_a_visitor_killed_while_it_hangs(cvmfs: FileSystem) -> None:
     """It stays, in uninterruptible sleep, as with a client that has read the request."""
     cvmfs.breaks(hangs(Operation.OPENDIR))
-    with subprocess.Popen(["ls", cvmfs.point], stdout=subprocess.DEVNULL) as visitor:
+    with cvmfs.visited("ls", cvmfs.point) as visitor:
         cvmfs.wait_hanging(1)
         asleep = _state_of(visitor)
         visitor.kill()
@@ -195,19 +198,16 @@ def test_a_visitor_killed_while_it_hangs(cvmfs: FileSystem) -> None:
 def test_a_client_that_is_stopped(cvmfs: FileSystem) -> None:
     """Its visitors wait, end at once when they are killed, and go on when it does."""
     cvmfs.stops()
-    with (
-        subprocess.Popen(["ls", cvmfs.point], stdout=subprocess.DEVNULL) as killed,
-        subprocess.Popen(["ls", "-A", cvmfs.point], stdout=subprocess.PIPE) as patient,
-    ):
-        wait_until("both wait", lambda: _state_of(killed) == _state_of(patient) == "S")
+    with cvmfs.visited("ls", cvmfs.point) as killed:
+        wait_until("it waits", lambda: _waits_for_an_answer(killed))
         killed.kill()
         status = killed.wait(30)
-        waits = patient.poll() is None
+    with cvmfs.visited("ls", "-A", cvmfs.point) as patient:
+        wait_until("it waits", lambda: _waits_for_an_answer(patient))
         cvmfs.continues()
         output, _ = patient.communicate(timeout=30)
 
     assert -signal.SIGKILL == status
-    assert waits
     assert b".layers\n" == output
 
 
@@ -290,6 +290,17 @@ def test_the_end_of_a_file_system_that_hangs(repository: Repository) -> None:
 
     assert [] == mounts.below(point)
     assert set() == listed(point)
+
+
+def test_a_visitor_that_still_hangs(cvmfs: FileSystem) -> None:
+    """A test that leaves its visitor hanging, since it failed, goes on and leaves none behind."""
+    cvmfs.breaks(hangs())
+    with cvmfs.visited("ls", cvmfs.point) as visitor:
+        cvmfs.wait_hanging(1)
+
+    assert visitor.returncode is not None
+    with pytest.raises(RuntimeError, match="no server"):
+        cvmfs.heals()
 
 
 def test_a_server_that_does_not_start(tmp_path: Path) -> None:

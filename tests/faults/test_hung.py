@@ -49,7 +49,7 @@ def _prepare(node: Node, number: int) -> None:
 def test_a_pull_without_remote_layers(cvmfs: FileSystem, operation: Operation) -> None:
     """Whatever hangs, the layer is a miss within the deadline and an ordinary snapshot."""
     with node_on(cvmfs) as node:
-        node.wait_for("source is there")
+        node.wait_until_looked_at()
         cvmfs.breaks(hangs(operation))
         started = time.monotonic()
         decision = node.pull(LAYERS[0])
@@ -71,7 +71,7 @@ def test_one_deadline_for_all_sources(cvmfs: FileSystem, repository: Repository)
         file_system(repository.path, point) as other,
         node_on(cvmfs, deadline=deadline, more=second) as node,
     ):
-        wait_until("both are there", lambda: len(node.lines("source is there")) == 2)
+        node.wait_until_looked_at(2)
         cvmfs.breaks(hangs())
         other.breaks(hangs())
         started = time.monotonic()
@@ -183,8 +183,8 @@ def _resources(pid: int) -> dict[str, int]:
 
 def test_a_thousand_look_ups_of_a_daemon(cvmfs: FileSystem) -> None:
     """What a daemon uses does not grow between the first hundred hung look-ups and the last."""
-    with node_on(cvmfs, deadline=0.2) as node:
-        node.wait_for("source is there")
+    with node_on(cvmfs) as node:
+        node.wait_until_looked_at()
         cvmfs.breaks(hangs())
 
         def ask(number: int) -> None:
@@ -241,7 +241,7 @@ def test_a_thousand_look_ups_that_all_hang(cvmfs: FileSystem) -> None:
 def test_shutdown(cvmfs: FileSystem) -> None:
     """With as many Prepares waiting as can be, SIGTERM ends the daemon in its limit, in order."""
     with node_on(cvmfs, deadline=60.0) as node:
-        node.wait_for("source is there")
+        node.wait_until_looked_at()
         cvmfs.breaks(hangs())
         threads = [
             threading.Thread(target=_ignore, args=(node, f"wait-{number}", number), daemon=True)

@@ -57,7 +57,7 @@ def test_three_layers_that_are_read_at_once(cvmfs: FileSystem, repository: Repos
     """The third one has to wait for its turn, longer than a look-up may take, and is a hit too."""
     repository.publish(*DEEP)
     with node_on(cvmfs) as node:
-        node.wait_for("source is there")
+        node.wait_until_looked_at()
         cvmfs.breaks(*(takes(0.1, Operation.READDIR, below=f"{place(d)}/data") for d in DEEP))
         started = time.monotonic()
         with ThreadPoolExecutor(len(DEEP)) as pulls:

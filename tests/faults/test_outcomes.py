@@ -48,13 +48,13 @@ def test_each_error_has_its_reason(repository: Repository, operation: Operation)
         file_system(repository.path, repository.path.parent / "cvmfs", kept=0) as cvmfs,
         node_on(cvmfs, deadline=10.0) as node,
     ):
-        node.wait_for("source held")  # that too asks the source, and would fail
+        node.wait_until_looked_at()
         for number in REASONS:
             # One failure at a time: two in a row would open the circuit.
             cvmfs.breaks(fails(number, operation))
             found[number] = _outcome(node, LAYERS[0])
             cvmfs.heals()
-            assert node.pull(LAYERS[0]).outcome == "hit"
+            assert ("hit", "hit") == _outcome(node, LAYERS[0])
 
     assert {number: ("miss", reason) for number, reason in REASONS.items()} == found
 
@@ -120,7 +120,7 @@ def test_one_deadline_for_everything(repository: Repository) -> None:
         file_system(repository.path, repository.path.parent / "cvmfs", kept=0) as cvmfs,
         node_on(cvmfs) as node,
     ):
-        node.wait_for("source is there")
+        node.wait_until_looked_at()
         cvmfs.breaks(takes(DEADLINE * 0.6))
         outcome = _outcome(node, LAYERS[0])
 

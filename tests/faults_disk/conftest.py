@@ -47,12 +47,8 @@ class Node:
         self._held.callback(client.close)
         return client
 
-    def messages(self) -> list[object]:
-        """Give the messages of the daemon's log."""
-        return [line["msg"] for line in self.daemon.lines()]
-
-    def fill(self, name: str = "filler", keep: int = 0) -> None:
-        """Take all space but so many bytes, down to the last block."""
+    def fill(self, name: str = "filler") -> None:
+        """Take all space, down to the last block."""
         with (self.disk / name).open("ab", buffering=0) as filler:
             for size in (1 << 20, 1 << 12, 1):
                 try:
@@ -60,13 +56,10 @@ class Node:
                         pass
                 except OSError:
                     continue
-        if keep:
-            with (self.disk / name).open("r+b") as filler:
-                filler.truncate(filler.seek(0, 2) - keep)
 
-    def free(self, name: str = "filler") -> None:
-        """Give the space back."""
-        (self.disk / name).unlink()
+    def free(self) -> None:
+        """Give the space back that the first filling has taken."""
+        (self.disk / "filler").unlink()
 
 
 def everything(client: WireSnapshotter) -> list[Snapshot]:

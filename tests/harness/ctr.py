@@ -62,8 +62,7 @@ class Ctr:
         Raises:
             CtrError: It could not be pulled.
         """
-        # Other versions than 2.x do not tell the transfer service, but speak with the registry
-        # themselves, so both take the directory from us.
+        # Who speaks with the registry, `ctr` or the transfer service, differs; both need this.
         names = ("--snapshotter", snapshotter, "--hosts-dir", str(self.hosts))
         self.run("images", "pull", *names, *more, reference)
 

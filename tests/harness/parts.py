@@ -1,4 +1,4 @@
-"""Where the unpacked programs are: containerd, runc, a registry, busybox; and libfuse."""
+"""Where the unpacked programs are: containerd, runc, a registry, busybox and others."""
 
 import os
 import subprocess
@@ -22,6 +22,11 @@ class Parts:
         registry: The program `docker-registry`.
         busybox: The program, linked statically, so that it is all that an image needs.
         libfuse: The library.
+        promtool: The program of Prometheus that checks its files.
+        systemd: Directory with what systemd-analyze needs, the program in `usr/bin`.
+        zsh: The program.
+        fish: The program.
+        mandoc: The program.
     """
 
     version: str
@@ -30,11 +35,34 @@ class Parts:
     registry: Path
     busybox: Path
     libfuse: Path
+    promtool: Path
+    systemd: Path
+    zsh: Path
+    fish: Path
+    mandoc: Path
+
+    @property
+    def fish_libraries(self) -> str:
+        """Where fish finds its libraries, as `LD_LIBRARY_PATH` has it."""
+        return ":".join(str(path) for path in self.fish.parent.parent.glob("lib/*-linux-gnu*"))
+
+    @property
+    def systemd_analyze(self) -> Path:
+        """The program."""
+        return self.systemd / "usr/bin/systemd-analyze"
+
+    @property
+    def systemd_libraries(self) -> str:
+        """Where systemd-analyze finds its libraries, as `LD_LIBRARY_PATH` has it."""
+        folders = {str(path.parent) for path in self.systemd.rglob("*.so*")}
+        return ":".join(sorted(folders))
 
     def missing(self) -> list[Path]:
         """Tell which of the programs are not there."""
         programs = (self.containerd / "containerd", self.runc, self.registry, self.busybox)
-        return [path for path in (*programs, self.libfuse) if not path.exists()]
+        checkers = (self.promtool, self.systemd_analyze, self.zsh, self.fish, self.mandoc)
+        every = (*programs, self.libfuse, *checkers)
+        return [path for path in every if not path.exists()]
 
 
 @cache
@@ -68,6 +96,11 @@ def _locate(containerd: str) -> Parts:
         registry=parts / "registry-2.8" / "usr/bin/docker-registry",
         busybox=parts / "busybox-1.35" / "bin/busybox",
         libfuse=_library(parts / "libfuse-3.14" / "lib", "libfuse3.so.3"),
+        promtool=parts / "prometheus-2.42" / "usr/bin/promtool",
+        systemd=parts / "systemd-252",
+        zsh=parts / "zsh-5.9" / "bin/zsh",
+        fish=parts / "fish-3.6" / "usr/bin/fish",
+        mandoc=parts / "mandoc-1.14" / "usr/bin/mandoc",
     )
 
 

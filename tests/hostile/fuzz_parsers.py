@@ -71,7 +71,8 @@ def try_description(data: atheris.FuzzedDataProvider) -> None:
     """Read what a publisher says about a layer."""
     text = data.ConsumeBytes(2000)
     found = metadata.parse(text, HEX, "layers.json")
-    assert found is None or len(found) == len(HEX)
+    assert len(found.diff_id) == len(HEX)
+    assert found.size is None or found.size >= 0
 
 
 PARSERS = (try_filters, try_labels, try_digest, try_description)

@@ -13,6 +13,7 @@ from cvmfs_snapshotter.domain.circuit import Cause, Operation
 from cvmfs_snapshotter.domain.events import (
     CircuitClosed,
     CircuitOpened,
+    CleanedUp,
     DirectoryKept,
     DirectoryMade,
     Event,
@@ -418,3 +419,14 @@ def test_owners_lost(written: Written) -> None:
         fields["owner"],
     )
     assert ["unpacked", "other"] == [line["source"] for line in written.lines()]
+
+
+def test_cleaned_up(written: Written) -> None:
+    """A Cleanup is a line for those who look closely: containerd runs it again and again."""
+    assert {
+        "level": "debug",
+        "msg": "cleaned up",
+        "directories": 3,
+        "companions": 1,
+        "duration_ms": 12.346,
+    } == written.line(CleanedUp(3, 1, 0.0123456))

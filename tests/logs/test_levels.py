@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from cvmfs_snapshotter.adapters.logs.levels import LEVELS, threshold
+from cvmfs_snapshotter.adapters.logs.levels import LEVELS, level_name, threshold
 
 
 def test_names_of_logrus() -> None:
@@ -34,3 +34,14 @@ def test_thresholds(name: str, expected: int) -> None:
 def test_no_level(name: str) -> None:
     """A name that logrus does not know is no level."""
     assert threshold(name) is None
+
+
+@pytest.mark.parametrize("name", ["debug", "info", "warning", "error", "fatal"])
+def test_the_names_of_thresholds(name: str) -> None:
+    """A threshold has the name that lines of the log have."""
+    assert name == level_name(LEVELS[name])
+
+
+def test_every_threshold_has_a_name() -> None:
+    """Whatever level was configured, its name can be told."""
+    assert all(LEVELS[level_name(number)] == number for number in LEVELS.values())

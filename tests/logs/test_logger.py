@@ -311,3 +311,30 @@ def test_flush(path: Path) -> None:
         log.flush()
 
         assert "a" == json.loads(path.read_text())["msg"]
+
+
+def test_the_level_changes(path: Path) -> None:
+    """The level of a log can be changed at any time, also for loggers that are in use."""
+    with path.open("w") as stream:
+        log = open_log(logging.INFO, stream)
+        bound = log.logger.bind(a=1)
+        for number in (logging.INFO, logging.DEBUG, logging.ERROR):
+            log.level.number = number
+            for logger in (log.logger, bound):
+                assert (number <= logging.DEBUG) == logger.is_enabled_for(logging.DEBUG)
+                assert number == logger.get_effective_level()
+                logger.debug("debug", at=number)
+                logger.warning("warning", at=number)
+                logger.error("error", at=number)
+        assert log.lines.flush(10.0)
+
+    found = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [
+        (10, "debug"),
+        (10, "error"),
+        (10, "warning"),
+        (20, "error"),
+        (20, "warning"),
+        (40, "error"),
+    ] == sorted({(line["at"], line["msg"]) for line in found})
+    assert 12 == len(found)

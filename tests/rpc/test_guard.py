@@ -1,5 +1,6 @@
 """Rules of the guard that no call of the service shows."""
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -181,5 +182,52 @@ def test_dropped_stream(guard: Guard, log: LogCapture, calls: Calls) -> None:
     next(stream)
     stream.close()
 
-    assert [] == log.entries
+    assert [("debug", "CANCELLED")] == [(e["log_level"], e["code"]) for e in log.entries]
     assert calls.wait_until_none(0.0)
+
+
+class Observed:
+    """What a guard tells of the calls that have ended."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []
+
+    def __call__(self, path: str, code: str, seconds: float) -> None:
+        """Take note of a call."""
+        assert seconds >= 0
+        self.calls.append((path, code))
+
+
+def test_calls_are_observed(log: LogCapture, calls: Calls) -> None:
+    """Every call that has ended is told once, with the code that its client gets."""
+    observed = Observed()
+    guard = Guard(structlog.wrap_logger(None, processors=[log]), calls, Streams(), observed)
+
+    def fail(_: bytes, __: object) -> bytes:
+        raise errors.NotFoundError("it")
+
+    def stream(_: bytes, __: object) -> Any:
+        yield from (b"1", b"2")
+
+    handler: Any
+    for handler in (
+        grpc.unary_unary_rpc_method_handler(_answer, _read),
+        grpc.unary_unary_rpc_method_handler(fail, _read),
+        grpc.unary_stream_rpc_method_handler(stream, _read),
+        grpc.unary_stream_rpc_method_handler(stream, _read),
+    ):
+        guarded: Any = guard._guard("/a.b.S/Call", handler)
+        if guarded.unary_stream is not None:
+            answers = guarded.unary_stream(b"x", Context())
+            next(answers)
+            # The second time the client goes away in the middle.
+            if len(observed.calls) == 3:
+                answers.close()
+            else:
+                assert [b"2"] == list(answers)
+        else:
+            with contextlib.suppress(AbortedError):
+                guarded.unary_unary(b"x", Context())
+
+    codes = ["OK", "NOT_FOUND", "OK", "CANCELLED"]
+    assert [("/a.b.S/Call", code) for code in codes] == observed.calls

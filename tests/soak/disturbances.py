@@ -26,6 +26,11 @@ LASTS: Final = 6.0
 RECOVERY: Final = 90.0
 """Seconds within which the source has to be used again: the circuit's longest pause is 60."""
 
+VANISHING: Final = frozenset({vanishing().image.name})
+
+REMOTE: Final = frozenset(each.image.name for each in all_samples() if each.published)
+"""Images that the source has anything of: no other may suffer when it is broken."""
+
 _pause = threading.Event().wait
 
 
@@ -36,13 +41,14 @@ class Disturbance:
     Attributes:
         do: Does it, and returns when everything works again.
         restarts_daemon: Whether the daemon is another process afterwards.
+        images: Names of the images that it concerns; empty for all.
     """
 
     name: str
     cause: Cause
     do: Callable[[Stand, Journal], None]
     restarts_daemon: bool = False
-    image: str = ""
+    images: frozenset[str] = frozenset()
 
 
 def _kill_daemon(stand: Stand, journal: Journal) -> None:
@@ -122,18 +128,18 @@ ALL: Final = (
     ),
     Disturbance("containerd is killed", Cause.CONTAINERD, _kill_containerd),
     Disturbance("containerd is ended", Cause.CONTAINERD, _end_containerd),
-    Disturbance("the source is slow", Cause.SOURCE, _break(takes(0.3))),
-    Disturbance("the source fails", Cause.SOURCE, _break(fails(errno.EIO))),
-    Disturbance("the source hangs", Cause.SOURCE, _break(hangs())),
-    Disturbance("the source dies", Cause.SOURCE, _die),
-    Disturbance("layers vanish", Cause.VANISHED, _vanish, image=vanishing().image.name),
+    Disturbance("the source is slow", Cause.SOURCE, _break(takes(0.3)), images=REMOTE),
+    Disturbance("the source fails", Cause.SOURCE, _break(fails(errno.EIO)), images=REMOTE),
+    Disturbance("the source hangs", Cause.SOURCE, _break(hangs()), images=REMOTE),
+    Disturbance("the source dies", Cause.DIED, _die, images=REMOTE),
+    Disturbance("layers vanish", Cause.VANISHED, _vanish, images=VANISHING),
 )
 
 
 @contextmanager
 def _broken(stand: Stand, journal: Journal, *faults: Fault) -> Iterator[None]:
     """Break the source for a while, heal it, and wait until it is used again."""
-    with journal.trouble(Cause.SOURCE, "the source is broken"):
+    with journal.trouble(Cause.SOURCE, "the source is broken", REMOTE):
         stand.cvmfs.breaks(*faults)
         _pause(LASTS)
         yield

@@ -18,31 +18,43 @@ KINDS: Final = (
         "a layer below is out of reach",
         r"layer sha256:\w+ at \S+ cannot be reached",
         Cause.SOURCE,
+        Cause.DIED,
         Cause.VANISHED,
     ),
     _kind(
         "the daemon is away",
-        r"daemon\.sock|error reading from server: eof|transport is closing",
+        r"daemon\.sock",
         Cause.DAEMON,
     ),
     _kind(
         "containerd is away",
-        r"failed to connect to all addresses|socket closed|connection reset|broken pipe"
-        r"|recvmsg|context canceled|ttrpc: closed|containerd\.sock|shutting down"
-        r"|failed to connect to remote host|goaway|server is not initialized yet",
+        r"failed to connect to all addresses|socket closed|recvmsg|ttrpc: closed"
+        r"|containerd\.sock|shutting down|failed to connect to remote host|goaway"
+        r"|server is not initialized yet",
         Cause.CONTAINERD,
     ),
     _kind(
+        "a connection is lost",
+        r"reading from server: eof|send write: eof|transport is closing|connection closed"
+        r"|connection reset|broken pipe",
+        Cause.DAEMON,
+        Cause.CONTAINERD,
+    ),
+    # gRPC cancels what comes in while a server ends.
+    _kind("cancelled", r"context canceled|^cancelled", Cause.DAEMON, Cause.CONTAINERD),
+    _kind(
         "files are out of reach",
-        r"input/output error|i/o error|transport endpoint is not connected|stale file handle"
-        r"|software caused connection abort",
+        r"input/output error|i/o error|transport endpoint is not connected"
+        r"|stale (nfs )?file handle|software caused connection abort",
         Cause.SOURCE,
+        Cause.DIED,
         Cause.VANISHED,
     ),
     _kind(
         "a program does not run",
         r"executable file not found|no such file or directory|exit status 1(26|27|35)\b",
         Cause.SOURCE,
+        Cause.DIED,
         Cause.VANISHED,
     ),
     _kind(

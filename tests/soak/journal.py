@@ -4,7 +4,7 @@ import math
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -75,9 +75,13 @@ class Journal:
         return result
 
     @contextmanager
-    def trouble(self, cause: Cause, name: str, image: str = "") -> Iterator[None]:
-        """Note that something is broken for the time of the block."""
-        trouble = Trouble(cause, name, self.now(), math.inf, image)
+    def trouble(self, cause: Cause, name: str, images: Iterable[str] = ()) -> Iterator[None]:
+        """Note that something is broken for the time of the block.
+
+        Args:
+            images: Names of the images that it concerns, if not all.
+        """
+        trouble = Trouble(cause, name, self.now(), math.inf, frozenset(images))
         with self._lock:
             number = len(self._troubles)
             self._troubles.append(trouble)

@@ -13,6 +13,9 @@ MARGIN: Final = 2.0
 
 UNEXPECTED: Final = "unexpected"
 
+VANISHED_UNDER_IT: Final = "its layers vanished while it ran"
+"""The one reason for which a container may miss files without an error."""
+
 
 class Cause(StrEnum):
     """What explains an error while it lasts."""
@@ -20,8 +23,13 @@ class Cause(StrEnum):
     DAEMON = "daemon restarted"
     CONTAINERD = "containerd restarted"
     SOURCE = "source broken"
+    DIED = "source died"
     VANISHED = "layers vanished"
     REMOVED = "image removed"
+
+
+LASTING: Final = frozenset({Cause.DIED, Cause.VANISHED})
+"""What a container that ran before does not recover from."""
 
 
 @attrs.frozen
@@ -32,14 +40,14 @@ class Trouble:
         name: What was done.
         began: Seconds since the soak began.
         ended: The same, when everything worked again; infinite as long as it does not.
-        image: Name of the one image that it concerns; "" for all.
+        images: Names of the images that it concerns; empty for all, and for what has no image.
     """
 
     cause: Cause
     name: str
     began: float
     ended: float
-    image: str = ""
+    images: frozenset[str] = frozenset()
 
 
 @attrs.frozen
@@ -93,15 +101,25 @@ def explanation(
     Returns:
         The name of the kind; None for an error that nothing explains.
     """
+    own = [each for each in troubles if not each.images or operation.image in each.images]
+    if operation.wrong:
+        # overlayfs cannot know of it, and keeps which names it has not found.
+        under_it = any(
+            each.cause is Cause.VANISHED
+            and operation.began <= each.began + MARGIN
+            and each.began <= operation.ended
+            for each in own
+        )
+        return VANISHED_UNDER_IT if under_it else None
     kind = kind_of_error(operation.error, kinds)
-    if kind is None or operation.wrong:
+    if kind is None:
         return None
     explained = any(
-        trouble.cause in kind.causes
-        and trouble.image in {"", operation.image}
-        and trouble.began <= operation.ended
-        and operation.began <= trouble.ended + MARGIN
-        for trouble in troubles
+        each.cause in kind.causes
+        and each.began <= operation.ended
+        and (operation.began if each.cause in LASTING else operation.started)
+        <= each.ended + MARGIN
+        for each in own
     )
     return kind.name if explained else None
 

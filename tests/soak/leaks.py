@@ -16,14 +16,14 @@ from tests.harness.processes import WaitError, processes, wait_until
 
 from .gauges import Gauge, descriptors_of, look, parent
 from .judging import growth
-from .stand import Stand
+from .stand import OTHER_NAMESPACE, Stand
 
 TABLES: Final = ("snapshots", "companions", "tombstones", "strangers")
 
 PATIENCE: Final = 90.0
 """Seconds until everything is away: containerd may be collecting garbage still."""
 
-MEMORY: Final = 16.0
+MEMORY: Final = 8.0
 """MiB by which the daemon may have grown after its warming up."""
 
 THREADS: Final = 90
@@ -95,14 +95,22 @@ def clear(stand: Stand) -> None:
 
     A containerd that was killed leaves leases of a day behind; they are its own affair.
     """
-    cri, ctr = stand.containerd.cri, stand.containerd.ctr()
+    cri = stand.containerd.cri
     cri.remove_everything()
-    for lease in ctr.run("leases", "list", "--quiet").split():
-        ctr.run("leases", "delete", lease)
+    for name in ("k8s.io", OTHER_NAMESPACE):
+        ctr = stand.containerd.ctr(name)
+        for task in ctr.run("tasks", "list", "--quiet").split():
+            ctr.run("tasks", "delete", "--force", task)
+        for container in ctr.run("containers", "list", "--quiet").split():
+            ctr.run("containers", "delete", container)
+        for lease in ctr.run("leases", "list", "--quiet").split():
+            ctr.run("leases", "delete", lease)
     for reference in sorted(cri.images()):
         cri.remove_image(reference)
-    for reference in sorted(ctr.images()):
-        ctr.run("images", "remove", "--sync", reference)
+    for name in ("k8s.io", OTHER_NAMESPACE):
+        ctr = stand.containerd.ctr(name)
+        for reference in sorted(ctr.images()):
+            ctr.run("images", "remove", "--sync", reference)
 
 
 def overuse(daemon: Daemon, series: list[Gauge], before: Gauge, at: float) -> list[str]:

@@ -14,6 +14,9 @@ from .judging import UNEXPECTED, Cause, Operation, Trouble, explanation
 LONGEST: Final = 100.0
 """Seconds that nothing may take, whatever is broken."""
 
+ROWS: Final = 30
+"""Most rows of the series in the text; JSON has all."""
+
 LONGEST_STAT: Final = 5.0
 """Seconds that a Stat may take, also while the source hangs; busy machines are slow."""
 
@@ -48,6 +51,7 @@ class Report:
         seed: Decided what was chosen.
         operations: By kind.
         disturbances: How often each was done.
+        troubles: What was broken when.
         decisions: Of the daemon about layers: how often each reason.
         recoveries: Seconds until the source was used again, each time.
         defects: What must not be, in words.
@@ -60,6 +64,7 @@ class Report:
     seed: int
     operations: Mapping[str, Group]
     disturbances: Mapping[str, int]
+    troubles: Sequence[Trouble]
     decisions: Mapping[str, int]
     recoveries: Sequence[float]
     defects: Sequence[str]
@@ -74,7 +79,9 @@ class Report:
     def to_json(self) -> dict[str, object]:
         """Spell it."""
         series = [attrs.asdict(each) | {"probes": len(each.probes)} for each in self.series]
-        return attrs.asdict(self) | {"good": self.good, "series": series}
+        troubles = [attrs.asdict(each) | {"images": sorted(each.images)} for each in self.troubles]
+        changed = {"good": self.good, "series": series, "troubles": troubles}
+        return attrs.asdict(self) | changed
 
     def to_text(self) -> str:
         """Write it for people."""
@@ -90,12 +97,16 @@ class Report:
             lines += [f"{count:>29} {error}" for error, count in sorted(group.errors.items())]
         lines += ["", "done to the node"]
         lines += [f"{count:>6} {name}" for name, count in self.disturbances.items()]
+        lines += [""]
+        lines += [
+            f"{each.began:>6.0f} to {each.ended:.0f} s: {each.name}" for each in self.troubles
+        ]
         lines += ["", "decisions about layers"]
         lines += [f"{count:>6} {reason}" for reason, count in self.decisions.items()]
         slowest = max(self.recoveries, default=0.0)
         lines += ["", f"the source was used again after at most {slowest:.1f} s", ""]
         lines.append(f"{'at':>6} {'pid':>8} {'MiB':>6} {'threads':>8} {'files':>6} {'probes':>7}")
-        lines += [_row(each) for each in self.series[:: max(len(self.series) // 30, 1)]]
+        lines += [_row(each) for each in self.series[:: len(self.series) // ROWS + 1]]
         for title, texts in (("defects", self.defects), ("leaks", self.leaks)):
             lines += ["", f"{title}: {len(texts) or 'none'}"]
             lines += [f"  {text}" for text in texts]
@@ -146,6 +157,7 @@ def make(
         seed,
         groups(operations, troubles),
         dict(sorted(done.items())),
+        [each for each in troubles if each.cause is not Cause.REMOVED],
         dict(decisions.most_common()),
         journal.recoveries(),
         [*journal.problems(), *defects(operations, troubles)],

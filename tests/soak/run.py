@@ -3,7 +3,7 @@
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tests.harness.workspace import Workspace
 
@@ -44,9 +44,9 @@ def soak(workspace: Workspace, seconds: float, seed: int, version: str) -> repor
         workers.start()
         gauges.start()
         try:
-            for disturbance in _plan(journal, seconds, seed):
+            for disturbance in plan(journal.now, seconds, seed):
                 threading.Event().wait(CALM)
-                with journal.trouble(disturbance.cause, disturbance.name, disturbance.image):
+                with journal.trouble(disturbance.cause, disturbance.name, disturbance.images):
                     disturbance.do(node, journal)
                 done[disturbance.name] += 1
             threading.Event().wait(CALM)
@@ -70,19 +70,26 @@ def soak(workspace: Workspace, seconds: float, seed: int, version: str) -> repor
         )
 
 
-def _plan(journal: Journal, seconds: float, seed: int) -> Iterator[Disturbance]:
+def plan(now: Callable[[], float], seconds: float, seed: int) -> Iterator[Disturbance]:
+    """Choose what is done next, each thing once before anything is done again.
+
+    Args:
+        now: Tells the seconds since the soak began.
+        seconds: How long it is to be; the daemon is restarted in the first half alone.
+        seed: Decides the order.
+    """
     choices = random.Random(seed)  # noqa: S311 - no secret
 
     def shuffled(disturbances: list[Disturbance]) -> list[Disturbance]:
         return choices.sample(disturbances, len(disturbances))
 
     gentle = [each for each in ALL if not each.restarts_daemon]
-    waiting = shuffled(gentle)
-    queue = shuffled([each for each in ALL if each.restarts_daemon])
-    while queue or journal.now() < seconds / 2:
-        queue = queue or waiting or shuffled(list(ALL))
+    yield from shuffled([each for each in ALL if each.restarts_daemon])
+    queue = waiting = shuffled(gentle)
+    while now() < seconds / 2:
+        queue = queue or shuffled(list(ALL))
         yield queue.pop()
-    while waiting or journal.now() < seconds:
+    while waiting or now() < seconds:
         waiting = waiting or shuffled(gentle)
         yield waiting.pop()
 

@@ -15,12 +15,17 @@ from tests.harness.repository import Repository
 from tests.harness.workspace import Workspace
 
 from .images import all_samples
+from .sockets import remove_sockets
 
 LOOKUP_SECONDS = 2
 """What the daemon gives a look-up: less than a fault lasts."""
 
 KEPT_SECONDS = 5.0
 """How long the kernel may answer from its caches: as a fault lasts."""
+
+
+OTHER_NAMESPACE = "other"
+"""A namespace of containerd's beside that of the CRI, used by `ctr`."""
 
 
 @attrs.frozen
@@ -72,6 +77,8 @@ def stand(workspace: Workspace, version: str) -> Iterator[Stand]:
             proxy=Proxy(daemon.socket, daemon.root),
             stats=2,
         )
+        namespaces = ("k8s.io", OTHER_NAMESPACE)
+        stack.callback(remove_sockets, containerd.log, containerd.socket, namespaces)
         stack.callback(containerd.stop)
         # Whatever hangs goes on, so that containers can be ended.
         stack.callback(cvmfs.dies)

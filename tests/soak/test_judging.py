@@ -13,7 +13,15 @@ from tests.harness.images import Image
 from .errors import KINDS
 from .gauges import Gauge
 from .images import all_samples, seen
-from .judging import Cause, Operation, Trouble, explanation, growth, shows_wrong_files
+from .judging import (
+    VANISHED_UNDER_IT,
+    Cause,
+    Operation,
+    Trouble,
+    explanation,
+    growth,
+    shows_wrong_files,
+)
 from .leaks import DESCRIPTORS, MEMORY, PROBES, THREADS, Kept, excess, leftovers
 from .report import LONGEST, LONGEST_STAT, defects
 
@@ -83,6 +91,15 @@ def test_an_error_needs_a_cause_at_its_time(began: float, ended: float, explaine
     assert explained == (kind == "a layer below is out of reach")
 
 
+def test_a_container_recovers_from_a_broken_source_but_not_from_a_dead_one() -> None:
+    """What broke since a container began explains its errors only where nothing could mend it."""
+    dead = attrs.evolve(SOURCE, cause=Cause.DIED)
+    later = Operation("look again", "a:latest", 5.0, 30.0, 31.0, "UNKNOWN: stale NFS file handle")
+
+    assert explanation(later, [SOURCE], KINDS) is None
+    assert "files are out of reach" == explanation(later, [dead], KINDS)
+
+
 @pytest.mark.parametrize(
     "error", ["INTERNAL: KeyError", "UNKNOWN: missing parent bucket", "DEADLINE_EXCEEDED: "]
 )
@@ -95,11 +112,23 @@ def test_another_cause_explains_nothing() -> None:
     """A broken source explains no daemon that is away, one image's removal no other one's."""
     away = _failed("UNAVAILABLE: dial unix /x/daemon.sock: connection refused", 12.0, 13.0)
     gone = _failed("NOT_FOUND: image not found", 12.0, 13.0)
-    removed = Trouble(Cause.REMOVED, "removed", 11.0, math.inf, "b:latest")
+    removed = Trouble(Cause.REMOVED, "removed", 11.0, math.inf, frozenset({"b:latest"}))
 
     assert explanation(away, [SOURCE], KINDS) is None
     assert explanation(gone, [SOURCE, removed], KINDS) is None
     assert explanation(attrs.evolve(gone, image="b:latest"), [removed], KINDS) is not None
+
+
+@pytest.mark.parametrize(
+    "text", ["connection closed", "error reading from server: connection reset by peer"]
+)
+@pytest.mark.parametrize("cause", [Cause.DAEMON, Cause.CONTAINERD])
+def test_a_lost_connection(text: str, cause: Cause) -> None:
+    """A text that does not say whose end was lost is explained by a restart of either."""
+    lost = _failed(f"UNAVAILABLE: {text}", 12.0, 13.0)
+
+    assert explanation(lost, [attrs.evolve(SOURCE, cause=cause)], KINDS) is not None
+    assert explanation(lost, [SOURCE], KINDS) is None
 
 
 def test_wrong_files_are_never_explained() -> None:
@@ -107,6 +136,24 @@ def test_wrong_files_are_never_explained() -> None:
     operation = attrs.evolve(_failed(UNREACHABLE, 12.0, 13.0), wrong=True)
 
     assert 1 == len(defects([operation], [SOURCE]))
+
+
+@pytest.mark.parametrize(
+    ("began", "ended", "image", "expected"),
+    [
+        (5.0, 15.0, "a:latest", VANISHED_UNDER_IT),
+        (5.0, 9.0, "a:latest", None),
+        (13.0, 15.0, "a:latest", None),
+        (5.0, 15.0, "b:latest", None),
+    ],
+    ids=["under it", "before", "later", "another"],
+)
+def test_layers_that_vanish(began: float, ended: float, image: str, expected: str | None) -> None:
+    """Files may be missing where layers vanished after a container had begun, nowhere else."""
+    vanished = Trouble(Cause.VANISHED, "vanished", 10.0, 20.0, frozenset({"a:latest"}))
+    operation = Operation("run", image, began, began, ended, "missing", wrong=True)
+
+    assert expected == explanation(operation, [vanished], KINDS)
 
 
 def test_nothing_may_hang() -> None:

@@ -1,7 +1,9 @@
 """What keeps the node busy: threads that pull, run, remove and ask."""
 
+import itertools
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -13,15 +15,17 @@ from cvmfs_snapshotter.proto.containerd.services.snapshots.v1 import (
     snapshots_pb2_grpc,
 )
 from tests.harness.cri import Container, Pod
+from tests.harness.ctr import Ctr
 
 from .images import SHOW, Sample, all_samples
 from .journal import ContainerFailedError, Journal, WrongFilesError
 from .judging import Cause, shows_wrong_files
-from .stand import Stand
+from .stand import OTHER_NAMESPACE, Stand
 
 PULLERS: Final = 2
 RUNNERS: Final = 2
 RESIDENTS: Final = 2
+TRIES: Final = 3
 SHOWINGS: Final = 6
 """How often a container that stays looks at its files before it is replaced."""
 
@@ -49,10 +53,12 @@ class Workers:
         self._journal = journal
         self._stopped = threading.Event()
         self._lost: list[Pod] = []
+        self._numbers = itertools.count(1)
         loops: Sequence[Callable[[random.Random], None]] = (
             *(self._pull_one for _ in range(PULLERS)),
             *(self._run_one for _ in range(RUNNERS)),
             self._remove_one,
+            self._use_ctr,
             self._ask,
             *(self._reside for _ in range(RESIDENTS)),
         )
@@ -88,7 +94,7 @@ class Workers:
             container = cri.create(pod, reference, "sh", "-c", SHOW)
             cri.start(container)
             code = cri.wait(container)
-            _judge(sample, code, *cri.output(container))
+            _judge(sample.seen, code, *cri.output(container))
         finally:
             self._remove_pod(pod)
 
@@ -112,11 +118,46 @@ class Workers:
         sample = choices.choice(all_samples())
         name, reference = sample.image.name, self._reference(sample)
         cri = self._stand.containerd.cri
-        with self._journal.trouble(Cause.REMOVED, f"{name} removed", name):
+        with self._journal.trouble(Cause.REMOVED, f"{name} removed", [name]):
             self._journal.attempt("remove image", name, lambda: cri.remove_image(reference))
         while self._lost and not self._stopped.is_set():
             self._remove_pod(self._lost.pop())
         self._stopped.wait(choices.uniform(2.0, 5.0))
+
+    def _use_ctr(self, choices: random.Random) -> None:
+        """Have the same layers in a second namespace, where no layer is asked for."""
+        sample = choices.choice(all_samples())
+        name, reference = sample.image.name, self._reference(sample)
+        containerd = self._stand.containerd
+        ctr, snapshotter = containerd.ctr(OTHER_NAMESPACE), containerd.snapshotter
+
+        # From 1.7 on the transfer service pulls, unless it is told not to.
+        more = () if containerd.version == "1.6" else ("--local",)
+
+        def use() -> None:
+            ctr.pull(reference, snapshotter, *more)
+            output = self._run_with_ctr(ctr, reference)
+            # ctr mounts something here.
+            _judge(sample.seen + Counter(["/run"]), 0, output, "")
+
+        self._journal.attempt("use ctr", name, use)
+        self._stopped.wait(choices.uniform(1.0, 3.0))
+
+        def remove() -> None:
+            if reference in ctr.images():
+                ctr.run("images", "remove", "--sync", reference)
+
+        self._journal.attempt("remove with ctr", "", remove)
+
+    def _run_with_ctr(self, ctr: Ctr, reference: str) -> str:
+        # On a busy machine ctr may give up the pipe of a short container before it has opened it,
+        # and then all output is lost. What has ended well has printed something.
+        snapshotter = self._stand.containerd.snapshotter
+        for _ in range(TRIES):
+            name = f"ctr-{next(self._numbers)}"
+            if output := ctr.run_container(reference, snapshotter, name, "sh", "-c", SHOW):
+                return output
+        return ""
 
     def _ask(self, choices: random.Random) -> None:
         self._journal.attempt("stat", "", self._stat)
@@ -153,6 +194,8 @@ class Workers:
         try:
             container = cri.create(pod, reference, "sleep", "1000000")
             cri.start(container)
+            written = cri.execute(container, "sh", "-c", "echo own > /tmp/own")
+            _judge(Counter(), written.code, written.stdout, written.stderr)
         except BaseException:
             self._remove_pod(pod)
             raise
@@ -160,8 +203,10 @@ class Workers:
 
     def _look_again(self, resident: Resident) -> bool:
         cri = self._stand.containerd.cri
-        result = cri.execute(resident.container, "sh", "-c", SHOW)
-        _judge(resident.sample, result.code, result.stdout, result.stderr)
+        result = cri.execute(resident.container, "sh", "-c", f"{SHOW}; cat /tmp/own")
+        # What a container has written must outlive every restart.
+        seen = resident.sample.seen + Counter(["own"])
+        _judge(seen, result.code, result.stdout, result.stderr)
         return True
 
     def _remove_pod(self, pod: Pod) -> None:
@@ -177,11 +222,11 @@ class Workers:
         return self._stand.registry.reference(sample.image)
 
 
-def _judge(sample: Sample, code: int, output: str, errors: str) -> None:
+def _judge(expected: Counter[str], code: int, output: str, errors: str) -> None:
     lines = output.splitlines()
-    if shows_wrong_files(lines, sample.seen, succeeded=code == 0):
-        extra = sorted(set(lines) - set(sample.seen))
-        missing = sorted(set(sample.seen) - set(lines))
+    if shows_wrong_files(lines, expected, succeeded=code == 0):
+        extra = sorted(set(lines) - set(expected))
+        missing = sorted(set(expected) - set(lines))
         raise WrongFilesError(f"too much {extra}, missing {missing}, exit status {code}")
     if code != 0:
         raise ContainerFailedError(f"exit status {code}: {errors}")

@@ -3,8 +3,8 @@
 ======  ==================================  ==================================================
 ``do``  beside it                           answer
 ======  ==================================  ==================================================
-look    ``source``, ``layer``               ``diff_id`` (null if none is recorded), ``proven``,
-                                            ``stamp``
+look    ``source``, ``layer``               ``diff_id`` and ``size`` (null if none is recorded),
+                                            ``proven``, ``stamp``
 check   ``sources``, ``layers`` (pairs of   ``proven``; if one is out of reach, ``at``, its
         index of source, and layer)         place in ``layers``, with ``reason`` and ``detail``
 scan    ``source``, ``layer``               see ``scanning.Scan``
@@ -14,6 +14,9 @@ below   ``sources``, ``lowers`` (pairs as   ``directories``: path, mode, owner, 
 root    ``source``, ``hold``                ``proven``, ``revision`` (null if not known). With
                                             ``hold`` the root stays open until the process ends
                                             or a further ``hold`` succeeds or fails
+image   ``source``, ``path`` (names below   ``manifest``: what DUCC keeps of an image's manifest
+        ``.metadata``)
+survey  ``source``                          see ``surveying.survey``
 ======  ==================================  ==================================================
 
 A source is ``root`` and ``repository``, which is null for a plain directory. A layer is the
@@ -24,6 +27,7 @@ request that fails is answered with ``reason`` (a value of ``domain.layer.Reason
 import json
 import os
 import resource
+import signal
 import stat
 import sys
 from collections.abc import Callable
@@ -35,11 +39,13 @@ from .below import Lower, Published, Unpacked, directories_below
 from .holding import Held, revision
 from .identity import require_alive, require_repository
 from .ingest import Ingest
-from .metadata import diff_id
+from .manifests import manifest_at
+from .metadata import recorded
 from .misses import FAILED, MissError, miss_of
 from .opening import LayerDirectory, layer_directory, source_root
 from .pulse import Pulse
 from .scanning import MAX_DEPTH, Scan
+from .surveying import survey
 
 Report = Callable[[dict[str, object]], None]
 
@@ -62,7 +68,13 @@ def look(request: dict[str, Any], _: Report) -> dict[str, object]:
                 stamp = Ingest(layer.files).stamp(layer.files)
             except OSError as error:
                 raise miss_of(error, layer.path) from error
-            return {"diff_id": diff_id(layer, digits), "proven": proven, "stamp": stamp}
+            found = recorded(layer, digits)
+            return {
+                "diff_id": None if found is None else found.diff_id,
+                "size": None if found is None else found.size,
+                "proven": proven,
+                "stamp": stamp,
+            }
 
 
 def check(request: dict[str, Any], report: Report) -> dict[str, object]:
@@ -139,6 +151,22 @@ def identify(request: dict[str, Any], _: Report) -> dict[str, object]:
         raise
 
 
+def image(request: dict[str, Any], _: Report) -> dict[str, object]:
+    """Read the manifest of an image; see the table above."""
+    source = request["source"]
+    with source_root(source["root"]) as root:
+        _require_source(source, root)
+        content = manifest_at(root, source["root"], request["path"])
+    return {"manifest": content.decode(errors="surrogateescape")}
+
+
+def surveyed(request: dict[str, Any], _: Report) -> dict[str, object]:
+    """Look a source over; see ``surveying.survey``."""
+    source = request["source"]
+    with source_root(source["root"]) as root:
+        return {"proven": _require_source(source, root), **survey(root)}
+
+
 def _layer(
     source: dict[str, Any], root: int, digits: str
 ) -> AbstractContextManager[LayerDirectory]:
@@ -153,7 +181,15 @@ def _require_source(source: dict[str, Any], root: int) -> bool:
     return require_repository(root, source["root"], source["repository"])
 
 
-_OPERATIONS = {"look": look, "check": check, "scan": scan, "below": below, "root": identify}
+_OPERATIONS = {
+    "look": look,
+    "check": check,
+    "scan": scan,
+    "below": below,
+    "root": identify,
+    "image": image,
+    "survey": surveyed,
+}
 
 
 def answer(request: dict[str, Any], report: Report) -> dict[str, object]:
@@ -192,6 +228,12 @@ def _say(number: object, kind: str, content: dict[str, object]) -> None:
     sys.stdout.flush()
 
 
+def _ignore_signals() -> None:
+    # `systemctl kill` sends to every process of a service what is meant for the daemon.
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, most = resource.getrlimit(resource.RLIMIT_AS)
@@ -206,6 +248,7 @@ def _limit() -> None:
 
 
 if __name__ == "__main__":
+    _ignore_signals()
     try:
         main()
     except BrokenPipeError:

@@ -63,7 +63,7 @@ def require_alive(descriptor: int, path: str) -> None:
 
 
 def _require_client(descriptor: int, path: str) -> None:
-    found = _mount_of(descriptor)
+    found = mount_of(descriptor)
     if found is None:
         raise MissError(NOT_MOUNTED, f"{path}: no mount of this node contains it")
     kind, source = found
@@ -83,7 +83,15 @@ def is_client(kind: str, source: str) -> bool:
     return kind.partition(".")[0] == "fuse" and source == "cvmfs2"
 
 
-def _mount_of(descriptor: int) -> tuple[str, str] | None:
+def mount_of(descriptor: int) -> tuple[str, str] | None:
+    """Find the mount that a directory is on.
+
+    Args:
+        descriptor: of the directory.
+
+    Returns:
+        File system type and source; None if that cannot be told.
+    """
     try:
         about = _read(f"/proc/self/fdinfo/{descriptor}")
         number = next(line.split()[1] for line in about.splitlines() if line[:7] == "mnt_id:")

@@ -1,14 +1,16 @@
-"""What the publisher recorded about a layer: its diff ID.
+"""What the publisher recorded about a layer: its diff ID and its size.
 
 DUCC writes ``layers.json`` in podman's format: a list of objects of which
 ``compressed-diff-digest`` names the layer as it was downloaded, ``diff-digest`` and ``id`` its
-uncompressed tar. It appears in a later transaction than the layer's files.
+uncompressed tar, and ``diff-size`` the bytes of that. It appears in a later transaction than the
+layer's files.
 """
 
 import errno
 import json
 import os
 import stat
+from typing import NamedTuple
 
 from .misses import BAD_METADATA, MissError, miss_of
 from .opening import LayerDirectory, is_link, open_directory
@@ -19,17 +21,30 @@ MAX_BYTES = 1 << 20
 _SHA256 = "sha256:"
 _HEX = frozenset("0123456789abcdef")
 _SHA256_LENGTH = 64
+_MOST_BYTES = 1 << 53
 
 
-def diff_id(layer: LayerDirectory, digits: str) -> str | None:
-    """Read the diff ID of a layer.
+class Recorded(NamedTuple):
+    """What is recorded about a layer.
+
+    Attributes:
+        diff_id: the hexadecimal digits of its diff ID.
+        size: bytes of its uncompressed tar; None if that is not recorded, or makes no sense.
+    """
+
+    diff_id: str
+    size: int | None
+
+
+def recorded(layer: LayerDirectory, digits: str) -> Recorded | None:
+    """Read what is recorded about a layer.
 
     Args:
         layer: the layer.
         digits: the hexadecimal digits of its digest.
 
     Returns:
-        The hexadecimal digits of its diff ID; None if nothing is recorded.
+        It; None if nothing is recorded.
 
     Raises:
         MissError: the record is no such record, or cannot be read.
@@ -42,16 +57,29 @@ def diff_id(layer: LayerDirectory, digits: str) -> str | None:
     except OSError as error:
         raise _trouble(error, path, layer.parent, ".metadata") from error
     try:
-        content = _read(directory, path)
+        content = read_file(directory, "layers.json", path)
     finally:
         os.close(directory)
     return None if content is None else parse(content, digits, path)
 
 
-def _read(directory: int, path: str) -> bytes | None:
+def read_file(directory: int, name: str, path: str) -> bytes | None:
+    """Read a file that the publisher wrote.
+
+    Args:
+        directory: descriptor of the directory that it is in.
+        name: a single name.
+        path: its path, for messages.
+
+    Returns:
+        Its content; None if it is not there.
+
+    Raises:
+        MissError: it is no file, longer than ``MAX_BYTES``, or cannot be read.
+    """
     try:
         # A handle first: opening a device does something, and a FIFO waits for its writer.
-        handle = os.open("layers.json", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+        handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -86,8 +114,8 @@ def _trouble(error: OSError, path: str, parent: int, name: str) -> MissError:
     return miss_of(error, path)
 
 
-def parse(content: bytes, digits: str, path: str) -> str | None:
-    """Find the diff ID of a layer in a description.
+def parse(content: bytes, digits: str, path: str) -> Recorded:
+    """Find a layer in a description.
 
     Args:
         content: the description; it is not trusted to be one.
@@ -95,7 +123,7 @@ def parse(content: bytes, digits: str, path: str) -> str | None:
         path: where it comes from, for messages.
 
     Returns:
-        The hexadecimal digits of the diff ID.
+        What it says about the layer.
 
     Raises:
         MissError: it says nothing about the layer, or contradicts itself.
@@ -107,14 +135,23 @@ def parse(content: bytes, digits: str, path: str) -> str | None:
     if not isinstance(entries, list):
         raise MissError(BAD_METADATA, f"{path} is not a list")
     found: set[object] = set()
+    sizes: set[int | None] = set()
     for entry in entries:
         if isinstance(entry, dict) and entry.get("compressed-diff-digest") == _SHA256 + digits:
             found |= {_digits(entry[key]) for key in ("diff-digest", "id") if key in entry}
+            sizes.add(_size(entry.get("diff-size")))
     if not found:
         raise MissError(BAD_METADATA, f"{path} names no diff ID for this layer")
     if len(found) > 1 or None in found:
         raise MissError(BAD_METADATA, f"{path} names no single diff ID for this layer")
-    return str(found.pop())
+    return Recorded(str(found.pop()), sizes.pop() if len(sizes) == 1 else None)
+
+
+def _size(value: object) -> int | None:
+    # Nothing but a number for the operator depends on it: a senseless one is no reason for a miss.
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _MOST_BYTES:
+        return None
+    return value
 
 
 def _digits(value: object) -> str | None:

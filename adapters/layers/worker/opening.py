@@ -140,14 +140,28 @@ def layer_directory(
             if protected:
                 require_protected(opened[-1], path)
             path = f"{path}/{name}"
-            opened.append(_open_below(opened[-1], name, path, missing))
+            opened.append(open_below(opened[-1], name, path, missing))
         yield LayerDirectory(path, opened[-2], opened[-1])
     finally:
         for descriptor in opened[1:]:
             os.close(descriptor)
 
 
-def _open_below(parent: int, name: str, path: str, missing: str) -> int:
+def open_below(parent: int, name: str, path: str, missing: str) -> int:
+    """Open a directory of a source whose absence means something.
+
+    Args:
+        parent: descriptor of the directory that it is in.
+        name: a single name.
+        path: its path, for messages.
+        missing: what its absence means.
+
+    Returns:
+        A descriptor.
+
+    Raises:
+        MissError: it is not there, is a symbolic link, or cannot be opened.
+    """
     try:
         return open_directory(parent, name)
     except FileNotFoundError as error:

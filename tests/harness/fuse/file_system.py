@@ -131,11 +131,32 @@ class FileSystem:
 
     def stops(self) -> None:
         """Stop the server as a debugger does: it takes no requests in until it `continues`."""
-        self._running().send_signal(signal.SIGSTOP)
+        server = self._running()
+        server.send_signal(signal.SIGSTOP)
+        # A thread that has not stopped yet could still take one in.
+        wait_until("the server has stopped", lambda: _all_stopped(server.pid))
 
     def continues(self) -> None:
         """End what `stops` began."""
         self._running().send_signal(signal.SIGCONT)
+
+    @contextmanager
+    def visited(self, *command: str | Path) -> Iterator["subprocess.Popen[bytes]"]:
+        """Run a program that uses the file system for the time of the block.
+
+        Its output can be read; its errors go nowhere. When it has not ended at the end, the server
+        is killed: nothing else ends for sure what hangs here.
+        """
+        visitor = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        try:
+            yield visitor
+        finally:
+            if visitor.poll() is None:
+                visitor.kill()
+                self.dies()
+            visitor.communicate(timeout=60)
 
     def unmount(self) -> None:
         """Leave an empty mount point behind, in whatever state the file system is.
@@ -187,6 +208,13 @@ class FileSystem:
     def _said(self) -> str:
         self._errors.seek(0)
         return self._errors.read().decode(errors="replace")
+
+
+def _all_stopped(pid: int) -> bool:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    # "pid (name) T ...": stopped by a signal (proc(5)).
+    states = [(task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks]
+    return set(states) == {"T"}
 
 
 @contextmanager

@@ -53,7 +53,7 @@ class Client(Operations):  # type: ignore[misc]
             root: The directory.
             repository: Name of the repository.
             timeout: Seconds that the kernel may keep what it is told.
-            mounted: Called once the kernel speaks to us.
+            mounted: Called when the kernel begins to speak to us; it may not wait for us.
         """
         self._root = root
         self._repository = repository
@@ -186,6 +186,12 @@ def _say(answer: dict[str, object]) -> None:
     sys.stdout.flush()
 
 
+def _tell_when_mounted(point: str) -> None:
+    # Until the kernel has our answer to its first request, it keeps all others back.
+    os.statvfs(point)
+    _say({"mounted": True})
+
+
 def _listen(client: Client) -> None:
     for line in sys.stdin:
         _say(client.command(json.loads(line)))
@@ -195,7 +201,8 @@ def _listen(client: Client) -> None:
 def main() -> None:
     """Serve until the end of standard input."""
     root, point, repository, timeout = sys.argv[1:]
-    client = Client(root, repository, float(timeout), lambda: _say({"mounted": True}))
+    telling = threading.Thread(target=_tell_when_mounted, args=(point,), daemon=True)
+    client = Client(root, repository, float(timeout), telling.start)
     threading.Thread(target=_listen, args=(client,), daemon=True).start()
     # The options are those of the CVMFS client (`cvmfs/loader.cc`, `mount/mount.cvmfs.cc`).
     FUSE(

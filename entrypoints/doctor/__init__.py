@@ -1,0 +1,1 @@
+"""Checks of a node, each with the command that mends what it finds."""

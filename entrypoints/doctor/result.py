@@ -1,0 +1,57 @@
+"""What a check finds."""
+
+import shlex
+from collections.abc import Sequence
+from enum import Enum
+
+import attrs
+
+
+class Outcome(Enum):
+    """How a check ends; the value stands in the output.
+
+    Attributes:
+        PASS: all is well.
+        WARN: it works, and something could be better, or is not known.
+        FAIL: layers do not come from a source, or containers do not start.
+    """
+
+    PASS = "pass"  # noqa: S105 - nobody is let in by it
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@attrs.frozen
+class Result:
+    """What one check has found.
+
+    Attributes:
+        name: of the check; does not change.
+        outcome: how it ended.
+        what: what was found, in words.
+        mend: commands, or lines to write, that mend it; empty if all is well or nothing is known.
+    """
+
+    name: str
+    outcome: Outcome
+    what: str
+    mend: Sequence[str] = ()
+
+
+quoted = shlex.quote
+"""Write a path or a name in a command, so that it is one word."""
+
+
+def passed(name: str, what: str) -> Result:
+    """Say that all is well."""
+    return Result(name, Outcome.PASS, what)
+
+
+def warning(name: str, what: str, *mend: str) -> Result:
+    """Say that something could be better, or is not known."""
+    return Result(name, Outcome.WARN, what, mend)
+
+
+def failure(name: str, what: str, *mend: str) -> Result:
+    """Say that something is wrong."""
+    return Result(name, Outcome.FAIL, what, mend)

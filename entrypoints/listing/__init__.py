@@ -1,0 +1,1 @@
+"""The snapshots that are recorded: listed, as trees, and all about one."""
