@@ -67,6 +67,14 @@ def in_turns(
 
 
 def _one(stand: Stand, plan: Plan, callers: int, target: Target) -> client.Measured:
+    try:
+        return _run(stand, plan, callers, target)
+    except RuntimeError as error:
+        error.add_note(target.server.log_tail())
+        raise
+
+
+def _run(stand: Stand, plan: Plan, callers: int, target: Target) -> client.Measured:
     server = target.server
     return client.run(
         server.socket,

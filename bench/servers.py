@@ -131,6 +131,11 @@ class Server:
                 return int(line.split()[1]) / 1024
         return 0.0
 
+    def log_tail(self) -> str:
+        """Tell the last lines that it has logged, and whether it is still running."""
+        state = "is running" if self._program.running else "has ended"
+        return f"{self.name} {state}; its log ends with\n{self._program.log_tail(10)}"
+
     def start(self) -> Self:
         """Start it and wait until it listens."""
         self.spawn()
