@@ -29,6 +29,7 @@ from cvmfs_snapshotter.domain.usecases.restored import disown
 from .errors import InUseError, StartError
 from .locks import take_existing_lock
 from .root import DATABASE, claim_root, database_path, plain_root, require_own_files
+from .trust import distrust
 
 T = TypeVar("T")
 
@@ -248,6 +249,9 @@ def _claimed(root: str) -> Iterator[None]:
 def _beside(root: str) -> Iterator[bool]:
     """Keep a daemon from starting for the time of the block, or tell that one is running."""
     # Whoever only reads makes nothing, also in a directory that is not ours.
+    reason = distrust(os.stat(plain_root(root)))  # noqa: PTH116 - paths are texts here
+    if reason:
+        raise StartError(f"the state directory {root} cannot be relied on: {reason}")
     try:
         lock = take_existing_lock(f"{plain_root(root)}/lock", f"the state directory {root}")
     except InUseError:

@@ -16,7 +16,7 @@ mount --make-rprivate /
 umount --recursive /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t proc proc /proc
-for directory in /run /srv /var/lib; do
+for directory in /run /media /var/lib; do
     mount -t tmpfs -o mode=0755 tmpfs "$directory"
 done
 mkdir -p /run/systemd/system

@@ -19,7 +19,7 @@ SCRIPT = Path(__file__).with_name("boot.sh")
 
 NAME = "cvmfs-snapshotter.service"
 
-CONFIG = "/srv/config.toml"
+CONFIG = "/media/config.toml"
 
 DROP_IN = """\
 [Unit]

@@ -16,7 +16,7 @@ from tests.harness.processes import wait_until
 from tests.harness.repository import Repository
 
 LAYER = layer(file("hello", "hello\n"))
-SOURCE = '[[source]]\nname = "tests"\nkind = "directory"\npath = "/srv/source"\n'
+SOURCE = '[[source]]\nname = "tests"\nkind = "directory"\npath = "/media/source"\n'
 
 
 @pytest.fixture
@@ -32,14 +32,14 @@ def test_the_unit_lives(system: System) -> None:
     wait_until("a status", lambda: system.shown("StatusText").endswith(", 0 snapshots"), 60.0)
     with closing(WireSnapshotter(system.socket)) as client:
         client.prepare("early", "", {TARGET: LAYER.diff_id, LAYER_DIGEST: LAYER.digest})
-        published = Repository.make(system.root / "srv/published")
+        published = Repository.make(system.root / "media/published")
         published.publish(LAYER)
-        (system.root / "srv/source").mkdir()
-        system.run("mount", "--bind", "/srv/published", "/srv/source")
+        (system.root / "media/source").mkdir()
+        system.run("mount", "--bind", "/media/published", "/media/source")
         wait_until("a hit on a source that was mounted later", lambda: _hit(client), 120.0)
     system.wait_for("StatusText", "1 source up, 2 snapshots")
 
-    (system.root / "srv/config.toml").write_text('log_level = "debug"\n' + SOURCE)
+    (system.root / "media/config.toml").write_text('log_level = "debug"\n' + SOURCE)
     system.control("reload", NAME)
     wait_until("the reload", lambda: "configuration reloaded" in system.log())
     system.wait_for("ActiveState", "active")

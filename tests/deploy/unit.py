@@ -58,6 +58,8 @@ def run(*arguments: str | Path, check: bool = True) -> str:
             "PATH": "/usr/bin:/bin",
             "SYSTEMD_COLORS": "0",
             "SYSTEMD_LOG_LEVEL": "info",
+            # Not every machine has the units of systemd itself.
+            "SYSTEMD_UNIT_PATH": f"{found.systemd}/lib/systemd/system",
         },
     )
     if check and done.returncode:
