@@ -776,7 +776,8 @@ class SnapshotterContract:
             return mend(directories, identifier, owner)
 
         monkeypatch.setattr(type(bench.context.directories), "mend_active", late)
-        bench.snapshotter.mounts("k")
+        with pytest.raises(NotFoundError, match="removed meanwhile"):
+            bench.snapshotter.mounts("k")
         assert [] == list(bench.context.directories.present())
 
     def test_lost_files_of_a_local_snapshot_are_told(self, bench: Bench) -> None:
