@@ -1,9 +1,10 @@
 """Measuring committed snapshots in the background."""
 
-import threading
 from collections.abc import Callable
 
 from cvmfs_snapshotter.adapters.logs.logger import Logger
+
+from .woken import WokenThread
 
 BATCH = 25
 """Snapshots that are measured between two looks at whether to stop, and recorded together."""
@@ -35,10 +36,7 @@ class Measurer:
         self._gather = gather
         self._measure = measure
         self._logger = logger
-        self._wanted = threading.Event()
-        self._stopping = threading.Event()
-        # A daemon thread: the process's end must not wait for the walk through a large tree.
-        self._thread = threading.Thread(target=self._run, name="measure", daemon=True)
+        self._thread = WokenThread("measure", self._run)
 
     def start(self) -> None:
         """Begin with what an earlier process has left to do."""
@@ -47,7 +45,7 @@ class Measurer:
 
     def wake(self) -> None:
         """Say that there is something to measure."""
-        self._wanted.set()
+        self._thread.wake()
 
     def stop(self, seconds: float) -> bool:
         """End the thread.
@@ -58,29 +56,24 @@ class Measurer:
         Returns:
             Whether it has ended.
         """
-        self._stopping.set()
-        self.wake()
-        if self._thread.ident is not None:
-            self._thread.join(seconds)
-        return not self._thread.is_alive()
+        return self._thread.stop(seconds)
 
     def _run(self) -> None:
         pause = _FIRST_PAUSE
-        while not self._stopping.is_set():
-            self._wanted.wait()
-            self._stopping.wait(self._gather)
-            self._wanted.clear()
+        stopping = self._thread.stopping
+        while not stopping.is_set():
+            self._thread.wait(self._gather)
             try:
                 self._measure_all()
                 pause = _FIRST_PAUSE
             except Exception:
-                if self._stopping.is_set():
+                if stopping.is_set():
                     return
                 self._logger.exception("snapshots could not be measured")
-                self._stopping.wait(pause)
+                stopping.wait(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 self.wake()
 
     def _measure_all(self) -> None:
-        while not self._stopping.is_set() and self._measure(BATCH) == BATCH:
+        while not self._thread.stopping.is_set() and self._measure(BATCH) == BATCH:
             pass

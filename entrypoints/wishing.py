@@ -14,6 +14,8 @@ from cvmfs_snapshotter.domain.ports.store import Store, Transaction
 from cvmfs_snapshotter.domain.references import Reference
 from cvmfs_snapshotter.domain.wishes import MOST_WISHES, Wish
 
+from .woken import WokenThread
+
 PAUSE = 2.0
 """Seconds for which misses are collected before they are recorded together."""
 
@@ -66,10 +68,7 @@ class Wishing:
         self._pause = pause
         self._lock = threading.Lock()
         self._pending = _Pending()
-        self._wanted = threading.Event()
-        self._stopping = threading.Event()
-        # A daemon thread: the process's end must not wait for a disk that hangs.
-        self._thread = threading.Thread(target=self._run, name="wishes", daemon=True)
+        self._thread = WokenThread("wishes", self._run)
 
     def record(self, event: Event) -> None:
         """See ``Events.record``."""
@@ -89,7 +88,7 @@ class Wishing:
     def _note(self, change: Callable[[_Pending], None]) -> None:
         with self._lock:
             change(self._pending)
-        self._wanted.set()
+        self._thread.wake()
 
     def start(self) -> None:
         """Begin to record."""
@@ -104,23 +103,17 @@ class Wishing:
         Returns:
             Whether it has ended.
         """
-        self._stopping.set()
-        self._wanted.set()
-        if self._thread.ident is not None:
-            self._thread.join(seconds)
-        return not self._thread.is_alive()
+        return self._thread.stop(seconds)
 
     def _run(self) -> None:
         pause = self._pause
-        while not self._stopping.is_set():
-            self._wanted.wait()
-            self._stopping.wait(pause)
-            self._wanted.clear()
+        while not self._thread.stopping.is_set():
+            self._thread.wait(pause)
             if self._flushed():
                 pause = self._pause
             else:
                 pause = min(max(pause, PAUSE) * 2, _LONGEST_PAUSE)
-                self._wanted.set()
+                self._thread.wake()
         # What came while the last ones were recorded.
         self._flushed()
 
