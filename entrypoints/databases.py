@@ -10,7 +10,7 @@ import attrs
 
 from cvmfs_snapshotter.adapters.companions import DiskCompanions
 from cvmfs_snapshotter.adapters.directories import DiskDirectories
-from cvmfs_snapshotter.adapters.sqlite import DatabaseError, open_store
+from cvmfs_snapshotter.adapters.sqlite import open_store
 from cvmfs_snapshotter.adapters.sqlite.backup import back_up, back_up_to
 from cvmfs_snapshotter.adapters.sqlite.check import looking, problems
 from cvmfs_snapshotter.adapters.sqlite.migrate import (
@@ -22,13 +22,13 @@ from cvmfs_snapshotter.adapters.sqlite.migrate import (
 from cvmfs_snapshotter.adapters.sqlite.replacing import finish_restore, replace
 from cvmfs_snapshotter.adapters.sqlite.restore import look_at, staged
 from cvmfs_snapshotter.adapters.sqlite.session import SqliteRecords
-from cvmfs_snapshotter.domain.errors import SnapshotterError
 from cvmfs_snapshotter.domain.ports.store import Records
 from cvmfs_snapshotter.domain.usecases.restored import disown
 
 from .errors import InUseError, StartError
 from .locks import take_existing_lock
 from .root import DATABASE, claim_root, database_path, plain_root, require_own_files
+from .telling import require_root_user, told
 from .trust import distrust
 
 T = TypeVar("T")
@@ -67,7 +67,7 @@ def current(root: str) -> tuple[str | None, tuple[str, ...]]:
         StartError: they cannot be read, or there is no such directory.
     """
     path = _path(root)
-    with _told(), _beside(root):
+    with told(), _beside(root):
         return revision_of(path), REVISIONS
 
 
@@ -84,7 +84,7 @@ def check(root: str) -> list[str]:
         StartError: there are none, they cannot be read, or have another schema.
     """
     path = _path(root)
-    with _told(), _beside(root) as in_use:
+    with told(), _beside(root) as in_use:
         revision = _require_records(path)
         if revision != REVISIONS[-1]:
             raise StartError(
@@ -108,7 +108,7 @@ def read(root: str, operation: Reading[T]) -> T:
         StartError: there are no records, they cannot be read, or have another schema.
     """
     path = _path(root)
-    with _told(), _beside(root) as in_use:
+    with told(), _beside(root) as in_use:
         revision = _require_records(path)
         if revision != REVISIONS[-1]:
             raise StartError(
@@ -133,7 +133,7 @@ def backup(root: str, target: str) -> Path:
         StartError: there are no records, or the backup cannot be made.
     """
     path = _path(root)
-    with _told(), _beside(root):
+    with told(), _beside(root):
         revision = _require_records(path)
         if not target:
             return back_up(path, path.parent / "backups", revision)
@@ -155,7 +155,7 @@ def restore(root: str, source: str) -> Restored:
         StartError: a daemon is running, or the backup cannot be used; nothing was changed then.
     """
     path = _path(root)
-    with _told(), _claimed(root):
+    with told(), _claimed(root):
         finish_restore(path)
         before = look_at(path)
         there = path.exists()
@@ -191,7 +191,7 @@ def upgrade(root: str) -> tuple[str, str]:
         StartError: a daemon is running, there are no records, or it failed; they are as before.
     """
     path = _path(root)
-    with _told(), _claimed(root):
+    with told(), _claimed(root):
         before = _require_records(path)
         require_own_files(root)
         prepare_database(path)
@@ -212,15 +212,14 @@ def go_back(root: str, revision: str) -> tuple[str, Path]:
         StartError: a daemon is running, there are no records, or it failed; they are as before.
     """
     path = _path(root)
-    with _told(), _claimed(root):
+    with told(), _claimed(root):
         before = _require_records(path)
         require_own_files(root)
         return before, downgrade(path, revision)
 
 
 def _path(root: str) -> Path:
-    if os.geteuid() != 0:
-        raise StartError("the records are root's: run this as root")
+    require_root_user()
     path = Path(database_path(plain_root(root)))
     if not path.parent.is_dir():
         raise StartError(f"there is no state directory {path.parent}")
@@ -261,14 +260,3 @@ def _beside(root: str) -> Iterator[bool]:
         if lock is not None:
             held.callback(lock.release)
         yield False
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except (DatabaseError, SnapshotterError) as error:
-        raise StartError(str(error)) from error
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        raise StartError(f"{where}{error.strerror}") from error

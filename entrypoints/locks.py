@@ -86,14 +86,7 @@ def take_existing_lock(path: str, what: str) -> Lock | None:
     except OSError as error:
         raise StartError(f"cannot open the lock {path}: {error.strerror}") from None
     lock = Lock(path, descriptor, (), False)  # noqa: FBT003 - an attrs class
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        holder = _holder(descriptor)
-        lock.release()
-        if isinstance(error, BlockingIOError):
-            raise InUseError(f"{what} is in use by another daemon{holder}: {path}") from None
-        raise StartError(f"cannot lock {path}: {error.strerror}") from None
+    _hold(lock, descriptor, what)
     return lock
 
 
@@ -101,14 +94,7 @@ def _take(path: str, what: str, made: tuple[str, ...]) -> Lock:
     while True:
         descriptor, made_file = _open(path)
         lock = Lock(path, descriptor, made, made_file)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = _holder(descriptor)
-            lock.release()
-            if isinstance(error, BlockingIOError):
-                raise InUseError(f"{what} is in use by another daemon{holder}: {path}") from None
-            raise StartError(f"cannot lock {path}: {error.strerror}") from None
+        _hold(lock, descriptor, what)
         if _is_there(descriptor, path):
             break
         # A daemon that was refused took its file away between the two calls.
@@ -118,6 +104,17 @@ def _take(path: str, what: str, made: tuple[str, ...]) -> Lock:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return lock
+
+
+def _hold(lock: Lock, descriptor: int, what: str) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = _holder(descriptor)
+        lock.release()
+        if isinstance(error, BlockingIOError):
+            raise InUseError(f"{what} is in use by another daemon{holder}: {lock.path}") from None
+        raise StartError(f"cannot lock {lock.path}: {error.strerror}") from None
 
 
 def _open(path: str) -> tuple[int, bool]:

@@ -1,18 +1,16 @@
 """Comparing a state directory with what it should be, beside a daemon or without one."""
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import attrs
 
 from cvmfs_snapshotter.adapters.bolt import ContainerdError, read_records
 from cvmfs_snapshotter.adapters.logs.logger import Logger
-from cvmfs_snapshotter.adapters.sqlite import DatabaseError, open_store
+from cvmfs_snapshotter.adapters.sqlite import open_store
 from cvmfs_snapshotter.adapters.sqlite.migrate import REVISIONS, prepare_database, revision_of
 from cvmfs_snapshotter.domain.containerd import ContainerdRecords
-from cvmfs_snapshotter.domain.errors import SnapshotterError
 from cvmfs_snapshotter.domain.findings import Finding
 from cvmfs_snapshotter.domain.usecases.reconcile import Reconciliation
 
@@ -20,6 +18,7 @@ from .compose import compose
 from .config import Config
 from .errors import StartError
 from .root import claim_root, database_path, plain_root
+from .telling import require_root_user, told
 
 
 @attrs.frozen
@@ -72,7 +71,8 @@ def compare(wanted: Wanted, logger: Logger) -> Compared:
     """
     root = plain_root(wanted.root)
     path = Path(database_path(root))
-    with _readable(), ExitStack() as held:
+    require_root_user()
+    with told(), ExitStack() as held:
         found = revision_of(path)
         if found is None:
             raise StartError(f"{path} does not exist: no daemon has ever run on {root}")
@@ -81,8 +81,9 @@ def compare(wanted: Wanted, logger: Logger) -> Compared:
                 f"{path} has schema {found!r}, and this release needs {REVISIONS[-1]!r}: start "
                 "the daemon, which brings it there, and compare then"
             )
-        first, containerd = _look(root, wanted, logger, held)
-        again = _look(root, wanted, logger, held)[0] if first else []
+        reconciliation = _reconciliation(root, wanted, logger, held)
+        first, containerd = _look(reconciliation, wanted)
+        again = _look(reconciliation, wanted)[0] if first else []
     return Compared(tuple(one for one in again if one in first), containerd)
 
 
@@ -101,20 +102,22 @@ def mend(wanted: Wanted, logger: Logger) -> Compared:
     """
     root = plain_root(wanted.root)
     path = Path(database_path(root))
-    with _readable(), ExitStack() as held:
+    require_root_user()
+    with told(), ExitStack() as held:
         if not path.exists():
             raise StartError(f"{path} does not exist: no daemon has ever run on {root}")
         held.callback(claim_root(root, fresh=True).release)
         prepare_database(path)
-        _reconciliation(root, wanted, None, logger, held).mend()
-        findings, containerd = _look(root, wanted, logger, held)
+        reconciliation = _reconciliation(root, wanted, logger, held)
+        reconciliation.mend()
+        findings, containerd = _look(reconciliation, wanted)
     return Compared(tuple(findings), containerd)
 
 
-def _look(root: str, wanted: Wanted, logger: Logger, held: ExitStack) -> tuple[list[Finding], str]:
+def _look(reconciliation: Reconciliation, wanted: Wanted) -> tuple[list[Finding], str]:
     # Before our records: what containerd gets meanwhile is then known to us, and not the reverse.
     known, why = _known(wanted)
-    return _reconciliation(root, wanted, known, logger, held).inspect(), why
+    return attrs.evolve(reconciliation, known=known).inspect(), why
 
 
 def _known(wanted: Wanted) -> tuple[ContainerdRecords | None, str]:
@@ -124,13 +127,7 @@ def _known(wanted: Wanted) -> tuple[ContainerdRecords | None, str]:
         return None, str(error)
 
 
-def _reconciliation(
-    root: str,
-    wanted: Wanted,
-    known: ContainerdRecords | None,
-    logger: Logger,
-    held: ExitStack,
-) -> Reconciliation:
+def _reconciliation(root: str, wanted: Wanted, logger: Logger, held: ExitStack) -> Reconciliation:
     # A daemon may be changing the records meanwhile.
     store = open_store(Path(database_path(root)), shared=True)
     held.callback(store.close)
@@ -139,7 +136,7 @@ def _reconciliation(
     held.callback(parts.probes.close)
     # Without their circuits: nothing closes one here, and each layer is asked for itself.
     context = attrs.evolve(parts.context, sources=parts.tended.plain)
-    return Reconciliation(context, known, wanted.snapshotter, wanted.patience)
+    return Reconciliation(context, None, wanted.snapshotter, wanted.patience)
 
 
 def _require_daemons(config: Config, recorded: Mapping[str, str]) -> None:
@@ -152,15 +149,3 @@ def _require_daemons(config: Config, recorded: Mapping[str, str]) -> None:
                 f"at {source.host_path}: give the daemon's configuration with --config, or start "
                 "the daemon with this one first"
             )
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    if os.geteuid() != 0:
-        raise StartError("the records are root's: run this as root")
-    try:
-        yield
-    except (DatabaseError, SnapshotterError) as error:
-        raise StartError(str(error)) from error
-    except OSError as error:
-        raise StartError(f"{error.filename}: {error.strerror}") from error

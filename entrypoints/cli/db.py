@@ -19,8 +19,8 @@ its WAL: use backup.
 
 examples:
   cvmfs-snapshotter db check
-  cvmfs-snapshotter db backup --to /root/metadata.bak
-  systemctl stop cvmfs-snapshotter && cvmfs-snapshotter db restore /root/metadata.bak
+  cvmfs-snapshotter db backup --to /var/backups/metadata.bak
+  systemctl stop cvmfs-snapshotter && cvmfs-snapshotter db restore /var/backups/metadata.bak
 """
 
 
