@@ -25,7 +25,10 @@ _numbers = itertools.count(1)
 def test_set_up_and_uninstalled(
     base: Workspace, registry: Registry, version: str, pull: str
 ) -> None:
-    """A containerd with overlayfs takes layers where they are after it, and not without it."""
+    """A containerd with overlayfs takes layers where they are after it, and not without it.
+
+    A container on remote layers goes on without our lines, and can be removed.
+    """
     image, other = samples.image_a(), samples.image_b()
     directory = base.base / f"set-up-{next(_numbers)}"
     found = parts.find(version)
@@ -50,10 +53,10 @@ def test_set_up_and_uninstalled(
         before = config.read_bytes()
 
         def set_up(*more: str) -> None:
-            words = (PROGRAM, "containerd-setup", "--apply", "--config", config, *more)
-            where = ("--address", daemon.socket, "--root", daemon.root)
-            program = ("--containerd", found.containerd / "containerd")
-            subprocess.run((*words, *where, *program), check=True, timeout=60)
+            words = (str(PROGRAM), "containerd-setup", "--apply", "--config", str(config))
+            where = ("--address", str(daemon.socket), "--root", str(daemon.root))
+            program = ("--containerd", str(found.containerd / "containerd"))
+            subprocess.run((*words, *where, *program, *more), check=True, timeout=60)
 
         set_up("--pull", pull)
         containerd.start()
@@ -64,10 +67,17 @@ def test_set_up_and_uninstalled(
         assert ["hit"] * len(image.layers) == pulled.outcomes
         assert [0] * len(image.layers) == pulled.downloaded
 
+        pod = containerd.cri.run_pod()
+        container = containerd.cri.create(pod, pulled.reference, "sleep", "1000")
+        containerd.cri.start(container)
+
         set_up("--uninstall")
         assert before == config.read_bytes()
         containerd.terminate()
         containerd.start()
         containerd.snapshotter = "overlayfs"
 
+        assert "on\n" == containerd.cri.execute(container, "sh", "-c", "echo on").stdout
+        containerd.cri.remove(container)
+        containerd.cri.remove_pod(pod)
         assert [None] * len(other.layers) == node.pull(other).decisions
