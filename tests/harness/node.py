@@ -124,6 +124,7 @@ def node(
     annotations: bool = True,
     stats: int = 10,
     snippet: Callable[[Daemon], str] | None = None,
+    source: str = "tests",
 ) -> Iterator[Node]:
     """Give a running node, and end it with the block.
 
@@ -137,6 +138,7 @@ def node(
         annotations: Whether containerd says which layer it wants.
         stats: Seconds between two looks of the CRI at the usage of snapshots.
         snippet: What makes containerd use the daemon, instead of what follows from the rest.
+        source: What the source is called.
     """
     directory = workspace.base / name
     repository = Repository.make(directory / "publisher")
@@ -145,7 +147,7 @@ def node(
         # A run has hundreds of nodes.
         stack.callback(shutil.rmtree, directory)
         layers = stack.enter_context(mounts.read_only(repository.path, directory / "cvmfs"))
-        daemon = Daemon.make(directory / "daemon", layers, more=policy)
+        daemon = Daemon.make(directory / "daemon", layers, more=policy, name=source)
         stack.callback(daemon.stop)
         daemon.start()
         containerd = Containerd.make(
