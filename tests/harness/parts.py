@@ -27,6 +27,7 @@ class Parts:
         zsh: The program.
         fish: The program.
         mandoc: The program.
+        docker: Directory with what Docker's daemon and client need.
     """
 
     version: str
@@ -40,6 +41,7 @@ class Parts:
     zsh: Path
     fish: Path
     mandoc: Path
+    docker: Path
 
     @property
     def fish_libraries(self) -> str:
@@ -61,7 +63,7 @@ class Parts:
         """Tell which of the programs are not there."""
         programs = (self.containerd / "containerd", self.runc, self.registry, self.busybox)
         checkers = (self.promtool, self.systemd_analyze, self.zsh, self.fish, self.mandoc)
-        every = (*programs, self.libfuse, *checkers)
+        every = (*programs, self.libfuse, *checkers, self.docker / "usr/sbin/dockerd")
         return [path for path in every if not path.exists()]
 
 
@@ -101,6 +103,7 @@ def _locate(containerd: str) -> Parts:
         zsh=parts / "zsh-5.9" / "bin/zsh",
         fish=parts / "fish-3.6" / "usr/bin/fish",
         mandoc=parts / "mandoc-1.14" / "usr/bin/mandoc",
+        docker=parts / "docker-26",
     )
 
 
