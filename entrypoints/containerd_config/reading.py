@@ -5,6 +5,7 @@ import posixpath
 import tomllib
 from collections import deque
 
+from ..errors import MeaninglessError
 from .documents import Document
 from .releases import Release
 from .toml import strings
@@ -12,7 +13,7 @@ from .toml import strings
 _MOST_FILES = 1000
 
 
-class UnreadableError(Exception):
+class UnreadableError(MeaninglessError):
     """A file cannot be read; the message names it and says why."""
 
 
