@@ -23,6 +23,7 @@ from . import (
     report,
     scanning,
     starting,
+    syncing,
 )
 from .goals import verdicts
 from .plan import QUICK, Plan
@@ -39,6 +40,7 @@ SECTIONS = (
     pulling.SECTION,
 )
 MEASURES = (
+    syncing.measure,
     operations.measure,
     growth.measure,
     growth.measure_listing,

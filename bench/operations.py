@@ -9,7 +9,13 @@ from .stand import Stand
 SECTION = "operations"
 
 GROUPS: tuple[tuple[tuple[str, str], ...], ...] = (
-    (("prepare-commit", "ours"), ("remote", "ours"), ("prepare-commit", "peer")),
+    (
+        ("prepare-commit", "ours"),
+        ("remote", "ours"),
+        ("prepare-commit", "peer"),
+        ("two-calls", "floor"),
+        ("three-calls", "floor"),
+    ),
     (("prepare-remove", "ours"), ("prepare-remove", "peer")),
     (("view-remove", "ours"), ("view-remove", "peer")),
     (("stat", "ours"), ("stat", "peer"), ("stat", "floor")),
@@ -22,7 +28,7 @@ GROUPS: tuple[tuple[tuple[str, str], ...], ...] = (
     (("usage", "ours"), ("usage", "peer"), ("usage", "floor")),
 )
 """What is measured in turns: operation and server. A remote layer stands beside what the peer does
-for a layer that it unpacks."""
+for a layer that it unpacks; two and three empty calls tell what the server's gRPC leaves of it."""
 
 
 def measure(stand: Stand, plan: Plan) -> list[Load]:

@@ -17,6 +17,13 @@ _TOP = 60
 _ROOM = 90
 """Right of the bars, for the figures."""
 
+_BESIDE = {
+    "prepare-commit": ("prepare-commit", "two-calls"),
+    "remote": ("prepare-commit", "three-calls"),
+    "mounts-remote": ("mounts",),
+}
+"""What the others did in the turns of an operation of ours, where it is not the same."""
+
 
 def plot(results: Results) -> str:
     """Draw the operations; every group of bars has a scale of its own.
@@ -66,16 +73,16 @@ def plot(results: Results) -> str:
 
 def _groups(loads: Sequence[Load]) -> Iterator[tuple[str, list[Load]]]:
     chosen = [load for load in loads if load.section == SECTION]
-    # A remote layer stands beside what the peer does to unpack one.
-    beside = {"remote": "prepare-commit", "mounts-remote": "mounts"}
-    keys = dict.fromkeys((load.operation, load.medium, load.callers) for load in chosen)
+    keys = dict.fromkeys(
+        (load.operation, load.medium, load.callers) for load in chosen if load.server == OURS
+    )
     for operation, medium, callers in keys:
-        ours = beside.get(operation, operation)
+        beside = _BESIDE.get(operation, (operation,))
         group = [
             load
             for load in chosen
             if (load.medium, load.callers) == (medium, callers)
-            and load.operation == (operation if load.server == OURS else ours)
+            and load.operation in ((operation,) if load.server == OURS else beside)
         ]
         yield f"{operation}, {medium}, {callers} callers", group
 

@@ -1,5 +1,6 @@
 """The composition root: which adapter is behind which port."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from cvmfs_snapshotter.adapters.patterns import Re2Patterns
 from cvmfs_snapshotter.adapters.probes import ProbePool, worker_command
 from cvmfs_snapshotter.adapters.sqlite import SqliteStore
 from cvmfs_snapshotter.domain.mounts import Layout
+from cvmfs_snapshotter.domain.ports.layers import LayerSources
+from cvmfs_snapshotter.domain.ports.store import Store
 from cvmfs_snapshotter.domain.usecases import upkeep
 from cvmfs_snapshotter.domain.usecases.context import Context
 from cvmfs_snapshotter.domain.usecases.snapshotter import LayerSnapshotter
@@ -28,8 +31,9 @@ from .rpc.server import THREADS
 from .wishing import Wishing
 
 if TYPE_CHECKING:
-    # Where no metrics are configured, nothing of them is imported.
+    # Where neither metrics nor tracing are configured, nothing of them is imported.
     from .metering import Metering
+    from .tracing import Tracing
 
 WAITING_CALLS = THREADS * 3 // 4
 """Calls that may wait for a source; the other threads are left for those that never do."""
@@ -56,12 +60,13 @@ class Parts:
     probes: ProbePool
 
 
-def compose(
+def compose(  # noqa: PLR0913, PLR0917 - all that a daemon is made of
     root: str,
     config: Config,
     store: SqliteStore,
     logger: Logger,
     metering: "Metering | None" = None,
+    tracing: "Tracing | None" = None,
 ) -> Parts:
     """Put a daemon together; nothing runs yet.
 
@@ -71,6 +76,7 @@ def compose(
         store: its records.
         logger: takes lines.
         metering: counts and times, if that is wanted.
+        tracing: makes spans, if that is wanted.
 
     Returns:
         The parts.
@@ -88,14 +94,20 @@ def compose(
             WakeOnOpening(lambda source: tended.tenders[source].wake()),
             wishing,
             *(() if metering is None else (metering.events,)),
+            *(() if tracing is None else (tracing.events,)),
         )
     )
-    if metering is None:
-        tended = tend(config.sources, probes, clock, events, logger)
-    else:
-        tended = tend(config.sources, probes, clock, events, logger, metering.timed_sources)
+    records: Store = store
+    watched: list[Callable[[LayerSources], LayerSources]] = []
+    if metering is not None:
+        records = metering.timed_store(records)
+        watched.append(metering.timed_sources)
+    if tracing is not None:
+        records = tracing.traced_store(records)
+        watched.append(tracing.traced_sources)
+    tended = tend(config.sources, probes, clock, events, logger, watched)
     context = Context(
-        store=store if metering is None else metering.timed_store(store),
+        store=records,
         directories=DiskDirectories(root),
         companions=DiskCompanions(Path(root), kernel.opaque_attribute()),
         sources=tended.sources,

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
@@ -98,7 +98,7 @@ def tend(  # noqa: PLR0913, PLR0917 - all that sources need
     clock: Clock,
     events: Events,
     logger: Logger,
-    timed: Callable[[LayerSources], LayerSources] = lambda sources: sources,
+    watched: Iterable[Callable[[LayerSources], LayerSources]] = (),
 ) -> Tended:
     """Put together what is about sources; nothing runs yet.
 
@@ -108,7 +108,7 @@ def tend(  # noqa: PLR0913, PLR0917 - all that sources need
         clock: gives the time.
         events: hears of circuits.
         logger: takes lines.
-        timed: gives sources whose time is taken in place of those that requests ask.
+        watched: each gives sources that are timed or traced in place of those that requests ask.
 
     Returns:
         The parts.
@@ -116,6 +116,9 @@ def tend(  # noqa: PLR0913, PLR0917 - all that sources need
     names = [source.name for source in settings]
     limits = {source.name: source.lookup_deadline for source in settings}
     asked = Sources(settings, probes, clock, warn=logger.warning)
+    seen: LayerSources = asked
+    for watch in watched:
+        seen = watch(seen)
     breakers = Breakers(names, clock, events, random.random)
     # Processes of their own: trials of a source that hangs must not use up those of requests.
     trials = {name: _few() for name in names}
@@ -125,7 +128,7 @@ def tend(  # noqa: PLR0913, PLR0917 - all that sources need
         source.name: Tender(source.name, breakers, trier, Holder(source, _few), clock, logger)
         for source in settings
     }
-    guarded = GuardedSources(timed(asked), breakers, limits, clock)
+    guarded = GuardedSources(seen, breakers, limits, clock)
     return Tended(
         guarded,
         breakers,

@@ -13,10 +13,12 @@ import attrs
 
 from cvmfs_snapshotter.adapters.layers.settings import SourceKind, SourceSettings
 from cvmfs_snapshotter.adapters.metrics.address import Address
+from cvmfs_snapshotter.adapters.tracing.settings import TracingSettings
 from cvmfs_snapshotter.domain.policy import ImpliedDirectories, Ownership, Policy, Whiteouts
 
 from . import config_values as values
 from .config_table import Problems, Table, shown
+from .errors import MeaninglessError
 from .trust import distrust, distrust_way
 
 DEFAULT_REPOSITORY = "unpacked.cern.ch"
@@ -25,7 +27,7 @@ _MOST_LOOKUP_SECONDS = 60.0
 _MOST_SCAN_SECONDS = 3600.0
 
 
-class ConfigError(Exception):
+class ConfigError(MeaninglessError):
     """A configuration file that cannot be meant; the message has a line for each problem."""
 
 
@@ -39,12 +41,14 @@ class Config:
         metrics: where they are served; None if they are not.
         log_level: threshold of the log, in the numbers of Python's ``logging``; None if the file
             does not say.
+        tracing: where spans are sent; None if there are none.
     """
 
     sources: tuple[SourceSettings, ...]
     staged: bool = False
     metrics: Address | None = None
     log_level: int | None = None
+    tracing: TracingSettings | None = None
 
 
 def default_config() -> Config:
@@ -101,9 +105,11 @@ def _read(data: Mapping[str, object], problems: Problems) -> Config:
     staged = table.take("staged", values.boolean) or False
     metrics = _metrics(table, problems)
     log_level = table.take("log_level", values.level)
+    tracing = _tracing(table, problems)
     table.finish()
     if "source" not in table:
-        return Config((_single(repository, mountpoint),), staged, metrics, log_level)
+        sources = [_single(repository, mountpoint)]
+        return Config(tuple(sources), staged, metrics, log_level, tracing)
     for key in ("repository", "absolute-mountpoint"):
         if key in table:
             table.complain(key, "stands for one source and cannot be beside [[source]]")
@@ -112,7 +118,7 @@ def _read(data: Mapping[str, object], problems: Problems) -> Config:
         for number, one in enumerate(tables or ())
     ]
     _refuse_twins(sources, problems)
-    return Config(tuple(sources), staged, metrics, log_level)
+    return Config(tuple(sources), staged, metrics, log_level, tracing)
 
 
 def _single(repository: str | None, mountpoint: str | None) -> SourceSettings:
@@ -133,6 +139,21 @@ def _metrics(table: Table, problems: Problems) -> Address | None:
     if "address" not in metrics:
         metrics.complain("address", "missing")
     return address
+
+
+def _tracing(table: Table, problems: Problems) -> TracingSettings | None:
+    found = table.take("tracing", values.table)
+    if found is None:
+        return None
+    tracing = Table(found, "tracing.", problems)
+    endpoint = tracing.take("endpoint", values.endpoint)
+    ratio = tracing.take("ratio", values.ratio)
+    tracing.finish()
+    if "endpoint" not in tracing:
+        tracing.complain("endpoint", "missing")
+    if endpoint is None:
+        return None
+    return TracingSettings(endpoint) if ratio is None else TracingSettings(endpoint, ratio)
 
 
 def _tables(value: object) -> list[Mapping[str, object]]:

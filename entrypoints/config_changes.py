@@ -8,6 +8,7 @@ import attrs
 from cvmfs_snapshotter.adapters.layers.settings import SourceSettings
 from cvmfs_snapshotter.adapters.logs.levels import level_name
 from cvmfs_snapshotter.adapters.metrics.address import Address
+from cvmfs_snapshotter.adapters.tracing.settings import TracingSettings
 
 from .config import Config
 
@@ -101,6 +102,6 @@ def _level(number: int | None) -> str | None:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, Address):
+    if isinstance(value, Address | TracingSettings):
         return str(value)
     return value.value if isinstance(value, Enum) else value

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from cvmfs_snapshotter.adapters.layers.settings import SourceKind, SourceSettings
 from cvmfs_snapshotter.adapters.logs.levels import level_name
+from cvmfs_snapshotter.adapters.tracing.settings import TracingSettings
 
 from .config import Config
 from .containerd_config.toml import text
@@ -20,8 +21,13 @@ def as_plain(config: Config) -> dict[str, object]:
         "staged": config.staged,
         "log_level": level_name(CommandLine("", None).level(config)),
         "metrics": {"address": str(config.metrics)} if config.metrics else None,
+        "tracing": _tracing(config.tracing) if config.tracing else None,
         "source": [_source(source) for source in config.sources],
     }
+
+
+def _tracing(tracing: TracingSettings) -> dict[str, object]:
+    return {"endpoint": str(tracing.endpoint), "ratio": tracing.ratio}
 
 
 def _source(source: SourceSettings) -> dict[str, object]:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from cvmfs_snapshotter.adapters.logs.levels import LEVELS, threshold
 from cvmfs_snapshotter.adapters.metrics.address import Address
+from cvmfs_snapshotter.adapters.tracing.settings import Endpoint
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9][A-Za-z0-9_-]{0,62})+")
@@ -122,6 +123,24 @@ def address(value: object) -> Address:
             "an IP address with a port such as '127.0.0.1:9732' or '[::1]:9732', or 'unix:' with "
             "an absolute path of at most 107 bytes"
         ) from None
+
+
+def endpoint(value: object) -> Endpoint:
+    """Take the address of a collector of spans."""
+    try:
+        return Endpoint.parse(text(value))
+    except ValueError:
+        raise ValueError(
+            "the URL of a collector that takes OTLP over HTTP, such as 'http://127.0.0.1:4318'"
+        ) from None
+
+
+def ratio(value: object) -> float:
+    """Take a share of a whole."""
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if number is None or not 0 <= number <= 1:
+        raise ValueError("a number from 0 to 1")
+    return float(number)
 
 
 E = TypeVar("E", bound=Enum)

@@ -43,6 +43,7 @@ from .warming import warm_up
 
 if TYPE_CHECKING:
     from .metering import Metering
+    from .tracing import Tracing
 
 GRACE = 10.0
 """Seconds that calls in flight get to finish when the daemon is told to stop."""
@@ -80,6 +81,7 @@ def run_daemon(  # noqa: PLR0913 - all that a start depends on
     if os.geteuid() != 0:
         raise StartError("the daemon must run as root: it makes device nodes and sets owners")
     root, address = plain_root(root), plain_address(address)
+    tracing = _tracing(config, log)
     # Before any other process is started.
     notifier = Notifier.take(os.environ)
     sockets = [address]
@@ -93,7 +95,7 @@ def run_daemon(  # noqa: PLR0913 - all that a start depends on
         metering = _metering(config, log)
         with _expected("the state directory cannot be used"):
             DiskDirectories(root).prepare()
-            parts = compose(root, config, store, log.logger, metering)
+            parts = compose(root, config, store, log.logger, metering, tracing)
             _tidy(parts, config)
         held.callback(parts.probes.close)
         overseer = _overseer(root, config, parts)
@@ -102,6 +104,7 @@ def run_daemon(  # noqa: PLR0913 - all that a start depends on
             log.logger,
             services=_services(overseer),
             observe=None if metering is None else metering.calls.note,
+            outermost=() if tracing is None else (tracing.interceptor,),
         )
         supervisor = Supervisor(
             notifier,
@@ -113,6 +116,9 @@ def run_daemon(  # noqa: PLR0913 - all that a start depends on
         if metering is not None:
             metering.start(overseer, database_path(root))
             held.callback(metering.stop, _LAST)
+        if tracing is not None:
+            _start(tracing, metering)
+            held.callback(tracing.stop, _LAST)
         parts.measurer.start()
         held.callback(parts.measurer.stop, _LAST)
         parts.wishing.start()
@@ -173,6 +179,27 @@ def _metering(config: Config, log: Log) -> "Metering | None":
     from .metering import Metering  # noqa: PLC0415
 
     return Metering(config.metrics, [source.name for source in config.sources], log.logger)
+
+
+def _tracing(config: Config, log: Log) -> "Tracing | None":
+    if config.tracing is None:
+        return None
+    try:
+        from .tracing import Tracing  # noqa: PLC0415 - as for metrics
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "opentelemetry":
+            raise
+        raise StartError(
+            "tracing is configured, but OpenTelemetry is not installed: install "
+            "cvmfs-snapshotter[tracing], or remove [tracing] from the configuration"
+        ) from error
+    return Tracing(config.tracing, log.logger)
+
+
+def _start(tracing: "Tracing", metering: "Metering | None") -> None:
+    if metering is not None:
+        metering.count_spans(tracing.counts)
+    tracing.start()
 
 
 def _claim(addresses: Sequence[str], root: str, log: Log, *, fresh: bool) -> list[Lock]:

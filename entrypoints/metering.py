@@ -1,7 +1,7 @@
 """Metrics, put together; imported only where they are configured."""
 
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from prometheus_client import ProcessCollector
@@ -15,6 +15,7 @@ from cvmfs_snapshotter.adapters.metrics.naming import new_registry
 from cvmfs_snapshotter.adapters.metrics.pages import Pages, Readiness
 from cvmfs_snapshotter.adapters.metrics.server import MetricsServer
 from cvmfs_snapshotter.adapters.metrics.sources import TimedSources
+from cvmfs_snapshotter.adapters.metrics.spans import SpanCollector
 from cvmfs_snapshotter.adapters.metrics.state import DaemonState, SourceState, StateCollector
 from cvmfs_snapshotter.adapters.metrics.store import TimedStore
 from cvmfs_snapshotter.domain.ports.layers import LayerSources
@@ -57,6 +58,14 @@ class Metering:
     def timed_sources(self, sources: LayerSources) -> LayerSources:
         """Give sources whose time is taken."""
         return TimedSources(sources, self._registry)
+
+    def count_spans(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Tell what becomes of spans too.
+
+        Args:
+            counts: gives how many had which fate.
+        """
+        SpanCollector(counts, self._registry)
 
     def start(self, overseer: Overseer, database: str) -> None:
         """Begin to serve.

@@ -109,6 +109,8 @@ var operations = map[string]func(*Load) (Operation, error){
 		return load.mounts(top)
 	},
 	"mounts-remote": (*Load).mountsRemote,
+	"two-calls":     func(load *Load) (Operation, error) { return load.pair("", load.prepare), nil },
+	"three-calls":   func(load *Load) (Operation, error) { return same(load.three), nil },
 	"list":          (*Load).list,
 	"commit-empty":  func(load *Load) (Operation, error) { return load.committing(""), nil },
 	"commit-full":   (*Load).commitFull,
@@ -245,6 +247,21 @@ func (load *Load) provide(key, parent, target string, layer Layer) (string, erro
 		Snapshotter: load.snapshotter, Key: found[0],
 	})
 	return found[0], err
+}
+
+// Makes the calls of a remote layer and takes any answer: what they cost when a server does nothing.
+func (load *Load) three() error {
+	if err := load.prepare(load.prefix, ""); err != nil {
+		return err
+	}
+	filter := fmt.Sprintf("labels.%q==%q,parent==%q", targetLabel, load.prefix, "")
+	if _, _, err := load.names(filter); err != nil {
+		return err
+	}
+	_, err := load.client.Stat(load.context, &snapshots.StatSnapshotRequest{
+		Snapshotter: load.snapshotter, Key: load.prefix,
+	})
+	return err
 }
 
 func (load *Load) mounts(top string) (Operation, error) {

@@ -10,6 +10,7 @@ from cvmfs_snapshotter import __version__
 from .completion import add_completion
 from .config import add_config_command
 from .containerd_config import add_containerd_config
+from .containerd_setup import add_containerd_setup
 from .db import add_db
 from .doctor import add_doctor
 from .drain import add_drain
@@ -38,6 +39,7 @@ COMMANDS = (
     add_reconcile,
     add_config_command,
     add_containerd_config,
+    add_containerd_setup,
     add_db,
     add_completion,
 )

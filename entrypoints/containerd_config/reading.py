@@ -1,10 +1,14 @@
 """Reading containerd's files from disk, the imported ones too."""
 
+import fnmatch
 import glob
 import posixpath
 import tomllib
 from collections import deque
+from collections.abc import Mapping
+from types import MappingProxyType
 
+from ..errors import MeaninglessError
 from .documents import Document
 from .releases import Release
 from .toml import strings
@@ -12,16 +16,20 @@ from .toml import strings
 _MOST_FILES = 1000
 
 
-class UnreadableError(Exception):
+class UnreadableError(MeaninglessError):
     """A file cannot be read; the message names it and says why."""
 
 
-def read(path: str, release: Release) -> list[Document]:
+def read(
+    path: str, release: Release, instead: Mapping[str, str] = MappingProxyType({})
+) -> list[Document]:
     """Read a configuration as a release finds its files.
 
     Args:
         path: of the root file.
         release: of containerd.
+        instead: texts, by absolute path, that count instead of what is in the files; those need
+            not be there.
 
     Returns:
         The root file, then the imported ones in containerd's order.
@@ -37,15 +45,17 @@ def read(path: str, release: Release) -> list[Document]:
             continue
         if len(found) == _MOST_FILES:
             raise UnreadableError(f"{path}: imports more than {_MOST_FILES} files")
-        document = Document(current, _parse(current))
+        document = Document(current, _parse(current, instead))
         found[current] = document
         for pattern in strings(document.content.get("imports")):
-            pending.extend(_imported(pattern, current, release))
+            pending.extend(_imported(pattern, current, release, instead))
     return list(found.values())
 
 
-def _parse(path: str) -> dict[str, object]:
+def _parse(path: str, instead: Mapping[str, str]) -> dict[str, object]:
     try:
+        if path in instead:
+            return tomllib.loads(instead[path])
         with open(path, "rb") as opened:  # noqa: PTH123 - the path is the operator's, as it is
             return tomllib.load(opened)
     except OSError as error:
@@ -58,9 +68,19 @@ def _parse(path: str) -> dict[str, object]:
         raise UnreadableError(f"{path}: not TOML that can be read: nested too deeply") from None
 
 
-def _imported(pattern: str, importer: str, release: Release) -> list[str]:
+def _imported(
+    pattern: str, importer: str, release: Release, instead: Mapping[str, str]
+) -> list[str]:
     is_glob = "*" in pattern
     # A service of systemd works in the root directory.
     beside = posixpath.dirname(importer) if release.globs_beside_file or not is_glob else "/"
     full = posixpath.normpath(posixpath.join(beside, pattern))
-    return sorted(glob.glob(full, include_hidden=True)) if is_glob else [full]  # noqa: PTH207 - Path's own skips nothing and sorts nothing
+    if not is_glob:
+        return [full]
+    found = glob.glob(full, include_hidden=True)  # noqa: PTH207 - Path's own skips nothing
+    return sorted({*found, *(path for path in instead if _matches(path, full))})
+
+
+def _matches(path: str, pattern: str) -> bool:
+    parts, wanted = path.split("/"), pattern.split("/")
+    return len(parts) == len(wanted) and all(map(fnmatch.fnmatchcase, parts, wanted))

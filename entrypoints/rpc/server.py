@@ -48,13 +48,15 @@ class Service(Protocol):
 class SnapshotServer:
     """Serves a ``Snapshotter``, and what else there is."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a server may have
         self,
         snapshotter: Snapshotter,
         logger: Logger,
         streams: Streams | None = None,
         services: Sequence[Service] = (),
         observe: Callable[[str, str, float], None] | None = None,
+        *,
+        outermost: Sequence[grpc.ServerInterceptor] = (),
     ) -> None:
         """Make the server; no thread of ours runs yet.
 
@@ -64,6 +66,7 @@ class SnapshotServer:
             streams: watches the streams; with the usual limits if None.
             services: further services.
             observe: called with path, name of the code and seconds of every call that has ended.
+            outermost: interceptors that see each call first.
         """
         self._calls = Calls()
         self._streams = streams or Streams()
@@ -76,7 +79,7 @@ class SnapshotServer:
         )
         self._server = grpc.server(
             ThreadPoolExecutor(THREADS, thread_name_prefix="rpc"),
-            interceptors=[guard],
+            interceptors=[*outermost, guard],
             options=OPTIONS,
         )
         snapshots_pb2_grpc.add_SnapshotsServicer_to_server(

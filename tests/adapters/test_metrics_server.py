@@ -212,6 +212,7 @@ def test_client_that_does_not_read(serve: Serve, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(served.pages, "metrics", lambda _: long)
     with closing(served.connect()) as client:
         client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        assert b"H" == client.recv(1)
         wait_until("it is given up", lambda: not served.server._open)
         assert len(_rest_or_reset(client)) < len(long.body)
     assert [] == served.failures

@@ -61,6 +61,19 @@ def test_a_remote_layer_is_compared_with_an_unpacked_one(rate: float, met: bool)
     assert [met] == _met(_load("remote", OURS, rate=rate), _load("prepare-commit", PEER))
 
 
+def test_what_empty_calls_reach_stands_beside_a_rate() -> None:
+    """A reader sees how much of a goal no handler on the same gRPC could reach."""
+    loads = [
+        _load("remote", OURS, rate=80.0),
+        _load("prepare-commit", PEER),
+        _load("three-calls", FLOOR, rate=170.0),
+    ]
+    (verdict,) = verdicts(Results(loads=loads))
+
+    assert "0.80x (empty calls alone: 1.70x)" == verdict.measured
+    assert not verdict.met
+
+
 @pytest.mark.parametrize(("p50", "met"), [(130.0, True), (131.0, False)])
 def test_a_latency_is_compared_with_the_floor(p50: float, met: bool) -> None:
     """The latency of a Stat is divided by an empty handler's."""

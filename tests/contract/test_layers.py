@@ -16,9 +16,11 @@ from cvmfs_snapshotter.adapters.memory import MemoryClock, MemoryEvents, MemoryS
 from cvmfs_snapshotter.adapters.metrics.naming import new_registry
 from cvmfs_snapshotter.adapters.metrics.sources import TimedSources
 from cvmfs_snapshotter.adapters.probes import ProbePool, worker_command
+from cvmfs_snapshotter.adapters.tracing.sources import TracedSources
 from cvmfs_snapshotter.domain.layer import Digest, Layer, Reason
 from tests.contract.circuit_contract import CircuitContract
 from tests.contract.layers_contract import ONE, TWO, WITH_WHITEOUT, LayersContract
+from tests.tracing.recording import Recording
 
 
 class MemoryWorld:
@@ -115,16 +117,22 @@ class DiskWorld:
 
 
 class GuardedWorld:
-    """Another world, with circuits in front of its sources, whose time is taken as well."""
+    """Another world, with circuits in front of its sources, which are timed and traced as well.
+
+    Attributes:
+        recording: has the spans, if there is a call.
+    """
 
     def __init__(self, inner: MemoryWorld | DiskWorld) -> None:
+        self.recording = Recording()
         self.inner = inner
         self.clock = MemoryClock()
         self.events = MemoryEvents()
         self.breakers = Breakers([ONE, TWO], self.clock, self.events, lambda: 0.0)
         limits = {ONE: 5.0, TWO: 5.0}
         timed = TimedSources(inner.sources, new_registry())
-        self.sources = GuardedSources(timed, self.breakers, limits, SystemClock())
+        traced = TracedSources(timed, self.recording.inner)
+        self.sources = GuardedSources(traced, self.breakers, limits, SystemClock())
         trials = {ONE: inner.trials, TWO: inner.trials}
         self._trier = Trier(self.breakers, trials, limits, SystemClock())
 
@@ -183,13 +191,17 @@ class TestSources(LayersContract):
 
 class TestGuardedMemorySources(LayersContract, CircuitContract):
     @pytest.fixture
-    def world(self) -> GuardedWorld:
-        """Give two empty, healthy sources."""
-        return GuardedWorld(MemoryWorld())
+    def world(self) -> Iterator[GuardedWorld]:
+        """Give two empty, healthy sources, in a call that is recorded."""
+        made = GuardedWorld(MemoryWorld())
+        with made.recording.call():
+            yield made
 
 
 class TestGuardedSources(LayersContract, CircuitContract):
     @pytest.fixture
-    def world(self, pool: ProbePool, tmp_path: Path) -> GuardedWorld:
-        """Give two empty, healthy sources."""
-        return GuardedWorld(DiskWorld(tmp_path, pool))
+    def world(self, pool: ProbePool, tmp_path: Path) -> Iterator[GuardedWorld]:
+        """Give two empty, healthy sources, in a call that is recorded."""
+        made = GuardedWorld(DiskWorld(tmp_path, pool))
+        with made.recording.call():
+            yield made

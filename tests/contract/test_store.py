@@ -9,7 +9,9 @@ from cvmfs_snapshotter.adapters.memory import MemoryStore
 from cvmfs_snapshotter.adapters.metrics.naming import new_registry
 from cvmfs_snapshotter.adapters.metrics.store import TimedStore
 from cvmfs_snapshotter.adapters.sqlite import SqliteStore, open_store
+from cvmfs_snapshotter.adapters.tracing.store import TracedStore
 from cvmfs_snapshotter.domain.ports.store import Store
+from tests.tracing.recording import Recording
 
 from .store_contract import StoreContract
 
@@ -35,3 +37,12 @@ class TestTimedStore(StoreContract):
     def store(self) -> Store:
         """Give a store whose time is taken."""
         return TimedStore(MemoryStore(), new_registry())
+
+
+class TestTracedStore(StoreContract):
+    @pytest.fixture
+    def store(self) -> Iterator[Store]:
+        """Give a store whose transactions are shown, in a call that is recorded."""
+        recording = Recording()
+        with recording.call():
+            yield TracedStore(MemoryStore(), recording.inner)

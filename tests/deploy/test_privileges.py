@@ -320,7 +320,8 @@ def test_a_source_that_is_mounted_later(
             client.prepare("early", "", _labels(LOWER, UPPER_CHAIN))
             subprocess.run(["mount", "--bind", published, repository.path], check=True)
             name = _pull(client, LOWER, LOWER_CHAIN, "")
-            subprocess.run(["umount", repository.path], check=True)
+            # The daemon may have come to hold the root by now: then it is busy.
+            subprocess.run(["umount", "--lazy", repository.path], check=True)
             with pytest.raises(UnavailableError):
                 client.prepare("later", name, {})
         daemon.stop()

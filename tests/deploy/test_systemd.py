@@ -20,7 +20,7 @@ def installed(tmp_path: Path) -> Path:
     text = unit.UNIT.read_text()
     started = unit.settings("ExecStart")[0].split()[0]
     path = tmp_path / unit.UNIT.name
-    path.write_text(text.replace(started, program).replace("/bin/kill", program))
+    path.write_text(text.replace(started, program))
     return path
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from cvmfs_snapshotter.adapters.layers.settings import SourceKind, SourceSettings
 from cvmfs_snapshotter.adapters.metrics.address import Address
+from cvmfs_snapshotter.adapters.tracing.settings import Endpoint, TracingSettings
 from cvmfs_snapshotter.domain.policy import ImpliedDirectories, Ownership, Policy, Whiteouts
 from cvmfs_snapshotter.entrypoints.config import ConfigError, default_config, load_config
 
@@ -351,6 +352,58 @@ def test_metrics(tmp_path: Path, text: str, expected: Address | None) -> None:
 )
 def test_bad_metrics(tmp_path: Path, text: str, expected: list[str]) -> None:
     """What cannot be meant as an address is an error that says what can."""
+    found = _complaints(tmp_path, text)
+
+    assert len(expected) == len(found)
+    assert all(line.startswith(start) for line, start in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", None),
+        (
+            '[tracing]\nendpoint = "http://[::1]:1"',
+            TracingSettings(Endpoint(False, "::1", 1, "/v1/traces"), 1.0),
+        ),
+        (
+            '[tracing]\nratio = 0\nendpoint = "https://a.example/traces"',
+            TracingSettings(Endpoint(True, "a.example", 4318, "/traces"), 0.0),
+        ),
+    ],
+)
+def test_tracing(tmp_path: Path, text: str, expected: TracingSettings | None) -> None:
+    """Nothing is traced unless an endpoint is given, beside either form of sources."""
+    file = tmp_path / "config.toml"
+    for sources in ("", _source("")):
+        file.write_text(f"{sources}\n{text}")
+        assert expected == load_config(str(file)).tracing
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("tracing = true", ["tracing: expected a table, not true"]),
+        ("[tracing]\nratio = 1.0", ["tracing.endpoint: missing"]),
+        ("[tracing]\nendpoint = 4318", ["tracing.endpoint: expected the URL of a collector"]),
+        (
+            '[tracing]\nendpoint = "127.0.0.1:4318"\nratio = 1.5',
+            [
+                "tracing.endpoint: expected the URL of a collector",
+                "tracing.ratio: expected a number from 0 to 1, not 1.5",
+            ],
+        ),
+        (
+            '[tracing]\nendpoint = "http://[::1]"\nratio = true\nsampling = 1',
+            [
+                "tracing.ratio: expected a number from 0 to 1, not true",
+                "tracing.sampling: unknown key",
+            ],
+        ),
+    ],
+)
+def test_bad_tracing(tmp_path: Path, text: str, expected: list[str]) -> None:
+    """What cannot be meant about tracing is an error that says what can."""
     found = _complaints(tmp_path, text)
 
     assert len(expected) == len(found)

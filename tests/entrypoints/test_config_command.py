@@ -32,6 +32,10 @@ keep_mounted = false
 
 [metrics]
 address = "[::1]:9732"
+
+[tracing]
+endpoint = "http://127.0.0.1"
+ratio = 0.25
 """
 GO = 'repository = "b.cern.ch"\nabsolute-mountpoint = "/mnt"\n'
 
@@ -79,6 +83,8 @@ def test_for_programs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert str(file) == shown["file"]
     assert shown["config"]["staged"]
     assert {"address": "[::1]:9732"} == shown["config"]["metrics"]
+    expected = {"endpoint": "http://127.0.0.1:4318/v1/traces", "ratio": 0.25}
+    assert expected == shown["config"]["tracing"]
     assert "warning" == shown["config"]["log_level"]
     first, second = shown["config"]["source"]
     assert {

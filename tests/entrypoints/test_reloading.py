@@ -95,6 +95,13 @@ def test_what_changes_at_once(
     [
         ("staged = true", "", "staged", False, True),
         ('[metrics]\naddress = "[::1]:9732"', "", "metrics", None, "[::1]:9732"),
+        (
+            '[tracing]\nendpoint = "http://[::1]"',
+            "",
+            "tracing",
+            None,
+            "http://[::1]:4318/v1/traces, ratio 1",
+        ),
         ("", 'host_path = "/elsewhere"', "source.one.host_path", "/one", "/elsewhere"),
         (
             '[[source]]\nname = "new"\nkind = "directory"\npath = "/new"',

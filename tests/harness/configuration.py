@@ -21,7 +21,6 @@ imports = []
 disabled_plugins = [
   "io.containerd.internal.v1.opt",
   "io.containerd.internal.v1.restart",
-  "io.containerd.internal.v1.tracing",
   "io.containerd.monitor.container.v1.restart",
   "io.containerd.monitor.task.v1.cgroups",
   "io.containerd.monitor.v1.cgroups",
@@ -33,7 +32,6 @@ disabled_plugins = [
   "io.containerd.snapshotter.v1.erofs",
   "io.containerd.snapshotter.v1.native",
   "io.containerd.snapshotter.v1.zfs",
-  "io.containerd.tracing.processor.v1.otlp",
 ]
 """
 

@@ -123,6 +123,7 @@ def node(
     pull: Pull = Pull.LOCAL,
     annotations: bool = True,
     stats: int = 10,
+    collector: str = "",
     snippet: Callable[[Daemon], str] | None = None,
     source: str = "tests",
 ) -> Iterator[Node]:
@@ -137,6 +138,7 @@ def node(
         pull: How the CRI pulls; by the transfer service from 2.1 on.
         annotations: Whether containerd says which layer it wants.
         stats: Seconds between two looks of the CRI at the usage of snapshots.
+        collector: Where containerd sends its spans (from 1.7 on); empty to make none.
         snippet: What makes containerd use the daemon, instead of what follows from the rest.
         source: What the source is called.
     """
@@ -159,6 +161,7 @@ def node(
             proxy=Proxy(daemon.socket, daemon.root, pull, annotations=annotations),
             snippet=snippet(daemon) if snippet else None,
             stats=stats,
+            collector=collector,
         )
         stack.callback(containerd.stop)
         containerd.start()

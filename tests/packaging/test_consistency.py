@@ -88,3 +88,10 @@ def test_the_development_pins_contain_the_runtime_pins() -> None:
 
     assert run
     assert run == {name: dev.get(name) for name in run}
+
+
+def test_the_pins_for_tracing_are_those_of_the_others() -> None:
+    """Tracing adds its packages to those that run, in the versions that the tests run with."""
+    run, tracing, dev = pins("run.txt"), pins("tracing.txt"), pins("dev.txt")
+
+    assert run.items() < tracing.items() < dev.items()

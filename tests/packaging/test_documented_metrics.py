@@ -10,6 +10,7 @@ from cvmfs_snapshotter.adapters.metrics.calls import CallMeter
 from cvmfs_snapshotter.adapters.metrics.events import MetricEvents
 from cvmfs_snapshotter.adapters.metrics.naming import new_registry
 from cvmfs_snapshotter.adapters.metrics.sources import TimedSources
+from cvmfs_snapshotter.adapters.metrics.spans import SpanCollector
 from cvmfs_snapshotter.adapters.metrics.state import DaemonState, SourceState, StateCollector
 from cvmfs_snapshotter.adapters.metrics.store import TimedStore
 from cvmfs_snapshotter.domain.circuit import State
@@ -30,6 +31,7 @@ def _families() -> Iterator[Metric]:
     source = SourceState("one", State.CLOSED, 0, 0, held=True, revision=7)
     state = DaemonState((source,), Census({}, 0), 1, 0, {"database": 1})
     StateCollector({"version": "1", "python": "3"}, lambda: state, registry)
+    SpanCollector(lambda: {"sent": 1}, registry)
     yield from registry.collect()
 
 

@@ -14,6 +14,7 @@ from structlog.testing import LogCapture
 from cvmfs_snapshotter.domain.ports.snapshotter import Snapshotter
 from cvmfs_snapshotter.entrypoints.rpc.server import Service, SnapshotServer
 from cvmfs_snapshotter.entrypoints.rpc.streams import Streams
+from cvmfs_snapshotter.entrypoints.rpc.traced import Begin, Traced
 from cvmfs_snapshotter.proto.containerd.services.snapshots.v1 import snapshots_pb2_grpc
 
 SERVICE = "/containerd.services.snapshots.v1.Snapshots"
@@ -62,6 +63,7 @@ def serve() -> Iterator[Serve]:
             snapshotter: Snapshotter,
             streams: Streams | None = None,
             services: Sequence[Service] = (),
+            begin: Begin | None = None,
         ) -> Served:
             log = LogCapture()
             logger = structlog.wrap_logger(
@@ -70,7 +72,8 @@ def serve() -> Iterator[Serve]:
                 wrapper_class=structlog.make_filtering_bound_logger("debug"),
             )
             socket = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "s"
-            server = SnapshotServer(snapshotter, logger, streams, services)
+            outermost = () if begin is None else (Traced(begin, logger),)
+            server = SnapshotServer(snapshotter, logger, streams, services, outermost=outermost)
             server.bind(str(socket))
             server.start()
             stack.callback(server.stop, 5.0)

@@ -9,6 +9,7 @@ import pytest
 from cvmfs_snapshotter.entrypoints.rpc.streams import Streams
 from cvmfs_snapshotter.proto.containerd.services.snapshots.v1 import snapshots_pb2
 from tests.contract.bench import in_memory
+from tests.harness.processes import wait_until
 
 from .conftest import Serve
 
@@ -118,8 +119,9 @@ def test_an_unread_list_ends_though_nobody_calls(serve: Serve) -> None:
         listing.initial_metadata()  # it has begun
 
         assert served.server.wait_until_idle(30.0)
-        ended = served.lines("streams that nobody read were ended")
-        assert [1] == [line["count"] for line in ended]
+        event = "streams that nobody read were ended"
+        wait_until("it is told", lambda: bool(served.lines(event)))
+        assert [1] == [line["count"] for line in served.lines(event)]
         with pytest.raises(grpc.RpcError):
             list(listing)
 

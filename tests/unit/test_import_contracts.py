@@ -27,6 +27,7 @@ IMPURE = [
     "alembic",
     "google",
     "grpc",
+    "opentelemetry",
     "sqlalchemy",
     "structlog",
     "asyncio",

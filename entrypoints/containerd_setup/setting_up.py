@@ -1,0 +1,135 @@
+"""Setting containerd up for us, and undoing that."""
+
+import difflib
+import posixpath
+from pathlib import Path
+
+import attrs
+
+from ..containerd_config.releases import Pull
+from ..containerd_config.wanted import Wanted
+from . import files
+from .editing import edit
+from .errors import RefusedError
+from .judging import judge, try_with
+from .regions import undo
+
+_TEMPLATE = ".tmpl"
+
+
+@attrs.frozen
+class Plan:
+    """What is to be done with a file.
+
+    Attributes:
+        path: the file itself, behind all links.
+        before: its text; None if it is not there.
+        after: its text to be; None if it is to be taken away.
+        original: what it said, or will say, without our lines; None for a file of ours.
+    """
+
+    path: Path
+    before: str | None
+    after: str | None
+    original: str | None
+
+    @property
+    def changes(self) -> bool:
+        """Whether there is anything to do."""
+        return self.before != self.after
+
+    def difference(self) -> str:
+        """Show it as a unified diff."""
+        return "".join(
+            line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+            for line in difflib.unified_diff(
+                (self.before or "").splitlines(keepends=True),
+                (self.after or "").splitlines(keepends=True),
+                "/dev/null" if self.before is None else str(self.path),
+                "/dev/null" if self.after is None else str(self.path),
+            )
+        )
+
+
+def plan_setup(path: str, root: str, wanted: Wanted, pull: Pull) -> Plan:
+    """Find out what a file has to become.
+
+    Args:
+        path: of the file to be edited. If it is not there, it begins with nothing; the template
+            of k3s or rke2 begins as the configuration that was generated beside it.
+        root: of the file that containerd reads: the same, or one that imports it.
+        wanted: what for.
+        pull: how the CRI is to pull images.
+
+    Raises:
+        RefusedError: the file cannot be edited, or would not do with the others.
+    """
+    real = Path(path).resolve()
+    if not real.parent.is_dir():
+        raise RefusedError(f"{real.parent} is not there: is this where containerd is configured?")
+    before = files.load(real)
+    text = _beginning(real) if before is None else before
+    undone = undo(text)
+    made = before is None or undone.made
+    after = edit(undone.text, wanted, pull, made=made)
+    judge(root, wanted, {posixpath.abspath(path): after})
+    return Plan(real, before, after, None if made else undone.text)
+
+
+def _beginning(path: Path) -> str:
+    if path.suffix != _TEMPLATE:
+        return ""
+    generated = path.with_name("config.toml")
+    text = files.load(generated)
+    if text is None:
+        raise RefusedError(f"{generated} is not there: start k3s or rke2 once, which writes it")
+    return undo(text).text
+
+
+def plan_removal(path: str) -> Plan:
+    """Find out what a file becomes without our lines.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        RefusedError: it cannot be read, or its marks were changed.
+    """
+    real = Path(path).resolve()
+    before = files.load(real)
+    if before is None:
+        return Plan(real, None, None, None)
+    undone = undo(before)
+    gone = undone.made and undone.alone
+    return Plan(real, before, None if gone else undone.text, None if gone else undone.text)
+
+
+def carry_out(plan: Plan, wanted: Wanted | None = None, program: str = "") -> Path | None:
+    """Do what is planned, all of it or nothing.
+
+    Args:
+        plan: what to do.
+        wanted: what for; None if our lines are taken out.
+        program: a containerd that is to read the new file before it counts; empty for none.
+
+    Returns:
+        The copy of the file as it was, if there is one.
+
+    Raises:
+        RefusedError: containerd does not take the file, or somebody else changed it.
+        OSError: it cannot be written.
+    """
+    if plan.after is None:
+        if plan.before is not None:
+            files.remove(plan.path, plan.before)
+        return None
+    with files.written(plan.path, plan.after, plan.path) as made:
+        if wanted is not None and program:
+            try_with(program, str(made), wanted)
+        copy = None
+        if wanted is not None and plan.before is not None and plan.before == plan.original:
+            copy = files.back_up(plan.path, plan.before)
+        files.replace(plan.path, made, plan.before)
+    if wanted is None:
+        files.forget_backups(plan.path, plan.after)
+    return copy
