@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from .failing import fail
 from .flags import Commands, add_address, add_root
-from .printing import print_lines
 
 if TYPE_CHECKING:
     from ..containerd_config.releases import Pull
@@ -166,8 +165,7 @@ def _remove(arguments: argparse.Namespace, path: str) -> int:
 
 
 def _show(plan: "Plan") -> int:
-    print_lines(plan.difference().splitlines())
-    print_lines(["not changed; --apply does it"])
+    print(*plan.difference().splitlines(), "not changed; --apply does it", sep="\n")
     return _WOULD_CHANGE
 
 
