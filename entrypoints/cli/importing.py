@@ -26,11 +26,12 @@ exit status:
   {INCOMPLETE}  something cannot be imported, and is named; nothing was done
 
 The Go snapshotter must have been KILLED, not stopped: SIGTERM makes it delete the files of all
-snapshots, those of running containers among them. With systemd:
+snapshots, those of running containers among them.
 
+with systemd:
   mkdir -p /run/systemd/system/cvmfs-snapshotter.service.d
-  printf '[Service]\\nKillSignal=SIGKILL\\n' \\
-      > /run/systemd/system/cvmfs-snapshotter.service.d/kill.conf
+  cd /run/systemd/system/cvmfs-snapshotter.service.d
+  printf '%s\\n' '[Service]' KillSignal=SIGKILL > kill.conf
   systemctl daemon-reload
   systemctl stop cvmfs-snapshotter
 
