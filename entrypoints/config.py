@@ -18,6 +18,7 @@ from cvmfs_snapshotter.domain.policy import ImpliedDirectories, Ownership, Polic
 
 from . import config_values as values
 from .config_table import Problems, Table, shown
+from .errors import MeaninglessError
 from .trust import distrust, distrust_way
 
 DEFAULT_REPOSITORY = "unpacked.cern.ch"
@@ -26,7 +27,7 @@ _MOST_LOOKUP_SECONDS = 60.0
 _MOST_SCAN_SECONDS = 3600.0
 
 
-class ConfigError(Exception):
+class ConfigError(MeaninglessError):
     """A configuration file that cannot be meant; the message has a line for each problem."""
 
 

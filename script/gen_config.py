@@ -10,17 +10,19 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 
-from cvmfs_snapshotter.entrypoints.config import ConfigError, default_config, load_config
+from cvmfs_snapshotter.entrypoints.config import Config, ConfigError, load_config
 from cvmfs_snapshotter.entrypoints.config_output import as_plain
 from cvmfs_snapshotter.entrypoints.containerd_config.toml import text
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "configuration.md"
 
-SOURCE, METRICS, REST = "source[0].", "metrics.", ""
+SOURCE, METRICS, TRACING, REST = "source[0].", "metrics.", "tracing.", ""
+HEADS = {SOURCE: "[[source]]", METRICS: "[metrics]", TRACING: "[tracing]", REST: ""}
 
 MEANINGS = {
     SOURCE: {
@@ -48,6 +50,12 @@ MEANINGS = {
         "address": "where metrics and health pages are served. Addresses other than loopback ones "
         "expose them, without a password; see [Operations](operations.md#monitoring)",
     },
+    TRACING: {
+        "endpoint": "a collector that takes OTLP over HTTP. Without a path it is `/v1/traces`, "
+        "without a port 4318. It needs the extra `tracing`; see [Tracing](tracing.md)",
+        "ratio": "share of the calls to record that belong to no trace yet; whether a trace that "
+        "the caller began is recorded, the caller has decided",
+    },
     REST: {
         "source": "the sources, one table for each",
         "repository": "the Go program's key: the repository of the only source",
@@ -55,6 +63,7 @@ MEANINGS = {
         "staged": "answer a containerd that unpacks in parallel (2.4, with the capability "
         "`rebase`) with staged layers; see [containerd](containerd.md#parallel-unpacking)",
         "metrics": "see below; without it there are no metrics and no health pages",
+        "tracing": "see below; without it there are no traces",
         "log_level": "threshold of the log; `--log-level` goes first",
     },
 }
@@ -66,8 +75,12 @@ FOLLOWING = {
     (REST, "repository"): '`"unpacked.cern.ch"`',
     (REST, "absolute-mountpoint"): "`/cvmfs/<repository>`",
     (REST, "metrics"): "none",
+    (REST, "tracing"): "none",
 }
 """Defaults that follow from another key, or are no value of one key."""
+
+LEAST = '[tracing]\nendpoint = "http://127.0.0.1"\n'
+"""A file with what a table must have that is not there by default."""
 
 # No key is called so, and none has a date as its value.
 UNKNOWN, WRONG = "qqqq", "1970-01-01"
@@ -108,7 +121,8 @@ def main() -> int:
 
 def filled(page: str) -> str:
     """Give the page with new tables between its marks."""
-    for table, title in ((SOURCE, "source"), (REST, "rest"), (METRICS, "metrics")):
+    titles = {SOURCE: "source", REST: "rest", METRICS: "metrics", TRACING: "tracing"}
+    for table, title in titles.items():
         begin = f"<!-- {title}: written by script/gen_config.py -->\n"
         end = f"<!-- end of {title} -->\n"
         before, found, after = page.partition(begin)
@@ -159,35 +173,50 @@ def default(table: str, name: str) -> str:
     """Give the default of a key as a cell of the table."""
     if (table, name) in FOLLOWING:
         return FOLLOWING[table, name]
-    empty = {SOURCE: "[[source]]", METRICS: "[metrics]", REST: ""}[table]
-    if f"{table}{name}: missing" in problems(empty):
+    if f"{table}{name}: missing" in problems(HEADS[table]):
         return "required"
-    plain = as_plain(default_config())
-    sources = plain["source"]
-    assert isinstance(sources, list)  # noqa: S101 - it is one in every configuration
-    value = (sources[0] if table == SOURCE else plain)[name]
+    value = defaults(table)[name]
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f"`{text(value)}`" if isinstance(value, str) else f"`{value:g}`"
 
 
+def defaults(table: str) -> dict[str, Any]:
+    """Give the values of a table's keys where the file has those alone that it must have."""
+    shown: dict[str, Any] = as_plain(read(LEAST))
+    tables: dict[str, dict[str, Any]] = {
+        SOURCE: shown["source"][0],
+        TRACING: shown["tracing"],
+        REST: shown,
+    }
+    return tables[table]
+
+
 def within(table: str, names: list[str]) -> str:
     """Write a file in which keys of a table have a value that none takes."""
     lines = [f"{name} = {WRONG}" for name in names]
-    head = {SOURCE: ["[[source]]"], METRICS: ["[metrics]"], REST: []}[table]
-    return "\n".join((*head, *lines))
+    return "\n".join((HEADS[table], *lines))
 
 
 def problems(content: str) -> list[str]:
     """Tell what the reader finds wrong with a file."""
+    try:
+        read(content)
+    except ConfigError as error:
+        return [line.partition(": ")[2] for line in str(error).splitlines()]
+    return []
+
+
+def read(content: str) -> Config:
+    """Read a file with this content.
+
+    Raises:
+        ConfigError: it has mistakes.
+    """
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "config.toml"
         file.write_text(content)
-        try:
-            load_config(str(file))
-        except ConfigError as error:
-            return [line.removeprefix(f"{file}: ") for line in str(error).splitlines()]
-    return []
+        return load_config(str(file))
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def _section(command: Grammar) -> Iterator[str]:
     yield f"{'#' * (1 + len(command.words))} {' '.join(command.words)}"
     yield ""
     yield _escaped(command.description)
-    rows = [(f"`{one.value}`", _help(one)) for one in command.arguments]
+    rows = [(f"`{_values(one)}`", _help(one)) for one in command.arguments]
     rows += [
         (_names(flag), _help(flag))
         for flag in command.flags
@@ -82,8 +82,13 @@ def _block(block: str) -> Iterator[str]:
 
 
 def _names(flag: Taken) -> str:
-    value = f" {flag.value}" if flag.value else ""
-    return ", ".join(f"`{name}{value}`" for name in flag.names).replace("|", "\\|")
+    value = f" {_values(flag)}" if flag.value else ""
+    return ", ".join(f"`{name}{value}`" for name in flag.names)
+
+
+def _values(taken: Taken) -> str:
+    """Give what stands for the value; a bar would end the cell."""
+    return taken.value.replace("|", "` or `")
 
 
 def _help(taken: Taken) -> str:

@@ -4,7 +4,10 @@ import os
 import sys
 from collections.abc import Sequence
 
+from ..errors import CommandError
 from .arguments import parse
+from .ending import ended
+from .failing import fail
 
 GO_NAME = "cvmfs_snapshotter"
 """Name of the Go program. Under it the daemon is run without a command's name."""
@@ -18,9 +21,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         Exit status: 0 for success, 1 for a failure, 2 for arguments or a configuration that cannot
-        be meant; commands may have others, which their help tells.
+        be meant, 141 if nobody reads the output; commands may have others, which their help tells.
     """
     program = os.path.basename(sys.argv[0])  # noqa: PTH119 - pathlib costs more than all the rest
     given = list(sys.argv[1:] if argv is None else argv)
-    command = parse(given, as_daemon=program == GO_NAME)
-    return command.act(command.arguments)
+    return ended(lambda: _run(given, as_daemon=program == GO_NAME))
+
+
+def _run(given: Sequence[str], *, as_daemon: bool) -> int:
+    command = parse(given, as_daemon=as_daemon)
+    try:
+        return command.act(command.arguments)
+    except CommandError as error:
+        return fail(str(error), error.status)

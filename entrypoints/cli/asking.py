@@ -9,11 +9,13 @@ import grpc
 
 from cvmfs_snapshotter.proto.cvmfs_snapshotter.admin.v1.admin_pb2_grpc import AdminStub
 
+from ..errors import CommandError
+
 SECONDS = 20.0
 """How long to wait for an answer; no call of ours waits for a source."""
 
 
-class AskError(Exception):
+class AskError(CommandError):
     """There is no answer; the message says why and what to do."""
 
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 
 from .failing import fail
-from .flags import Commands, add_config
+from .flags import Commands, add_config, add_json
 
 _SHOW = """\
 The output is a file that means the same, whatever the defaults become. A running daemon has what
@@ -71,37 +71,31 @@ def _add(
         allow_abbrev=False,
     )
     add_config(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json(parser)
     parser.set_defaults(act=act)
 
 
 def _show(arguments: argparse.Namespace) -> int:
     # Whatever is imported here would delay help.
-    from ..config import ConfigError, load_config  # noqa: PLC0415
+    from ..config import load_config  # noqa: PLC0415
     from ..config_output import as_plain, as_toml  # noqa: PLC0415
     from ..listing.escaping import printable  # noqa: PLC0415
-    from .printing import print_lines  # noqa: PLC0415
 
-    try:
-        config = load_config(arguments.config)
-    except ConfigError as error:
-        return fail(str(error), 2)
+    config = load_config(arguments.config)
     file = arguments.config or None
     if arguments.json:
-        shown = {"file": file, "config": as_plain(config)}
-        print_lines([json.dumps(shown, indent=2)])
+        print(json.dumps({"file": file, "config": as_plain(config)}, indent=2))
     else:
         said = (
             f"{printable(file)}, with the defaults" if file else "no file: these are the defaults"
         )
-        print_lines([f"# {said}", *as_toml(config).split("\n")])
+        print(f"# {said}", as_toml(config), sep="\n")
     return 0
 
 
 def _check(arguments: argparse.Namespace) -> int:
     # Whatever is imported here would delay help.
     from ..config import ConfigError, load_config  # noqa: PLC0415
-    from .printing import print_lines  # noqa: PLC0415
 
     problems: list[str] = []
     try:
@@ -111,9 +105,9 @@ def _check(arguments: argparse.Namespace) -> int:
     status = 2 if problems else 0
     if arguments.json:
         shown = {"file": arguments.config or None, "problems": problems}
-        print_lines([json.dumps(shown, indent=2)])
+        print(json.dumps(shown, indent=2))
         return status
     if problems:
         return fail("\n".join(problems), status)
-    print_lines([f"{arguments.config or 'no file: the defaults'}: no problems"])
+    print(f"{arguments.config or 'no file: the defaults'}: no problems")
     return status

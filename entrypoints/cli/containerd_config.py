@@ -4,7 +4,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from .failing import fail
+from ..errors import MeaninglessError
 from .flags import Commands, add_address, add_root
 
 if TYPE_CHECKING:
@@ -69,22 +69,14 @@ def add_containerd_config(commands: Commands) -> argparse.ArgumentParser:
 
 def _run(arguments: argparse.Namespace) -> int:
     # Whatever is imported here would delay help.
-    from ..containerd_config.reading import UnreadableError  # noqa: PLC0415
-    from ..containerd_config.snippet import NoSuchPullError, refuse_pull, render  # noqa: PLC0415
+    from ..containerd_config.snippet import refuse_pull, render  # noqa: PLC0415
 
-    try:
-        wanted = _wanted(arguments)
-        refuse_pull(wanted.release, wanted.pull)
-        if arguments.check is None:
-            print(render(wanted), end="")
-            return 0
-        return _check(arguments.check, wanted, as_json=arguments.json)
-    except (_MeaninglessError, NoSuchPullError, UnreadableError) as error:
-        return fail(str(error), 2)
-
-
-class _MeaninglessError(Exception):
-    """Arguments that cannot be meant; the message says which."""
+    wanted = _wanted(arguments)
+    refuse_pull(wanted.release, wanted.pull)
+    if arguments.check is None:
+        print(render(wanted), end="")
+        return 0
+    return _check(arguments.check, wanted, as_json=arguments.json)
 
 
 def _wanted(arguments: argparse.Namespace) -> "Wanted":
@@ -97,14 +89,14 @@ def _wanted(arguments: argparse.Namespace) -> "Wanted":
     from ..containerd_config.wanted import Wanted  # noqa: PLC0415
 
     if arguments.json and arguments.check is None:
-        raise _MeaninglessError("--json needs --check")
+        raise MeaninglessError("--json needs --check")
     for name in ("address", "root"):
         path: str = getattr(arguments, name)
         if not path.startswith("/") or not path.isprintable():
-            raise _MeaninglessError(f"--{name} {path!r}: containerd needs an absolute path")
+            raise MeaninglessError(f"--{name} {path!r}: containerd needs an absolute path")
     platform = arguments.platform
     if platform is not None and not is_platform(platform):
-        raise _MeaninglessError(f"--platform {platform!r}: no platform such as linux/amd64")
+        raise MeaninglessError(f"--platform {platform!r}: no platform such as linux/amd64")
     return Wanted(
         RELEASES[arguments.release],
         arguments.address,

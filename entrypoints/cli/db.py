@@ -4,8 +4,7 @@ import argparse
 import json
 from collections.abc import Callable
 
-from .failing import fail
-from .flags import Commands, add_root
+from .flags import Commands, add_json, add_root
 
 _EPILOG = """\
 exit status:
@@ -79,19 +78,9 @@ def _add(
     parser = actions.add_parser(name, help=summary, description=description, allow_abbrev=False)
     add_root(parser)
     if shows:
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.set_defaults(act=lambda arguments: _guarded(act, arguments))
+        add_json(parser)
+    parser.set_defaults(act=act)
     return parser
-
-
-def _guarded(act: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
-    # Whatever is imported here would delay help.
-    from ..errors import StartError  # noqa: PLC0415
-
-    try:
-        return act(arguments)
-    except StartError as error:
-        return fail(str(error), 1)
 
 
 def _current(arguments: argparse.Namespace) -> int:

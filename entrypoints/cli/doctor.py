@@ -12,6 +12,7 @@ from .flags import (
     add_address,
     add_config,
     add_containerd_root,
+    add_json,
     add_root,
     add_snapshotter,
 )
@@ -76,7 +77,7 @@ def add_doctor(commands: Commands) -> argparse.ArgumentParser:
         metavar="PID",
         help="process of the containerd to look at (default: all that run)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json(parser)
     parser.set_defaults(act=_doctor)
     return parser
 
@@ -92,17 +93,14 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from cvmfs_snapshotter.adapters.layers.prober import WORKER_MODULE  # noqa: PLC0415
     from cvmfs_snapshotter.adapters.probes import ProbePool, worker_command  # noqa: PLC0415
 
-    from ..config import ConfigError, load_config  # noqa: PLC0415
+    from ..config import load_config  # noqa: PLC0415
     from ..containerd_config.platforms import machine_platform  # noqa: PLC0415
     from ..doctor.examining import Patient, examine  # noqa: PLC0415
     from ..doctor.result import Outcome  # noqa: PLC0415
 
     if os.geteuid() != 0:
         return fail("what there is to check is root's: run this as root", 1)
-    try:
-        config = load_config(arguments.config)
-    except ConfigError as error:
-        return fail(str(error), 2)
+    config = load_config(arguments.config)
     patient = Patient(
         arguments.root,
         arguments.address,

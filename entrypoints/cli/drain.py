@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from .failing import fail
-from .flags import Commands, add_containerd_root, add_root, add_snapshotter
+from .flags import Commands, add_containerd_root, add_json, add_root, add_snapshotter, text
 
 if TYPE_CHECKING:
     from ..draining import Download, DrainPlan
@@ -62,11 +62,12 @@ def add_drain(commands: Commands) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--to",
+        type=text,
         default="overlayfs",
         metavar="NAME",
         help="the snapshotter to use then (default: %(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json(parser)
     parser.set_defaults(act=_drain)
     return parser
 
@@ -75,15 +76,11 @@ def _drain(arguments: argparse.Namespace) -> int:
     # Whatever is imported here would delay help.
     from ..containerd_config.platforms import machine_platform  # noqa: PLC0415
     from ..draining import plan  # noqa: PLC0415
-    from ..errors import StartError  # noqa: PLC0415
 
     if arguments.to == arguments.snapshotter:
         return fail(f"--to {arguments.to}: that is the one to be switched off", 2)
     platform = machine_platform(os.uname().machine)
-    try:
-        found = plan(arguments.root, arguments.containerd_root, arguments.snapshotter, platform)
-    except StartError as error:
-        return fail(str(error), 1)
+    found = plan(arguments.root, arguments.containerd_root, arguments.snapshotter, platform)
     if arguments.json:
         print(json.dumps(_plain(found, arguments.to), indent=2))
     else:

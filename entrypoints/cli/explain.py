@@ -3,14 +3,15 @@
 import argparse
 import os
 
-from .failing import fail
 from .flags import (
     Commands,
     add_address,
     add_config,
     add_containerd_root,
+    add_json,
     add_root,
     add_snapshotter,
+    text,
 )
 
 INCOMPLETE = 3
@@ -62,9 +63,10 @@ def add_explain(commands: Commands) -> argparse.ArgumentParser:
     add_root(parser)
     add_containerd_root(parser)
     add_snapshotter(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json(parser)
     parser.add_argument(
         "what",
+        type=text,
         metavar="IMAGE|DIGEST|KEY",
         help="name of an image; digest of a manifest or of a compressed layer; key or name of a "
         "snapshot, or identifier of a container",
@@ -80,15 +82,12 @@ def _explain(arguments: argparse.Namespace) -> int:
     from cvmfs_snapshotter.adapters.layers.prober import WORKER_MODULE  # noqa: PLC0415
     from cvmfs_snapshotter.adapters.probes import ProbePool, worker_command  # noqa: PLC0415
 
-    from ..config import ConfigError, load_config  # noqa: PLC0415
+    from ..config import load_config  # noqa: PLC0415
     from ..containerd_config.platforms import machine_platform  # noqa: PLC0415
     from ..explain.explaining import Explainer, Place, UnknownError  # noqa: PLC0415
     from ..explain.output import as_json, as_text  # noqa: PLC0415
 
-    try:
-        config = load_config(arguments.config)
-    except ConfigError as error:
-        return fail(str(error), 2)
+    config = load_config(arguments.config)
     place = Place(
         arguments.root,
         config,
@@ -100,8 +99,8 @@ def _explain(arguments: argparse.Namespace) -> int:
     probes = ProbePool(worker_command(WORKER_MODULE))
     try:
         found = Explainer(place, probes, SystemClock()).explain(arguments.what)
-    except (UnknownError, ContainerdError) as error:
-        return fail(str(error), 1)
+    except ContainerdError as error:
+        raise UnknownError(str(error)) from error
     finally:
         # A probe that hangs in the kernel is not waited for.
         probes.close(0.5)

@@ -66,10 +66,32 @@ def add_snapshotter(parser: argparse.ArgumentParser) -> None:
     """Add ``--snapshotter``, our name in containerd's configuration."""
     parser.add_argument(
         "--snapshotter",
+        type=text,
         default=DEFAULT_SNAPSHOTTER,
         metavar="NAME",
         help="name of the proxy plugin in containerd's configuration (default: %(default)s)",
     )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json``."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def text(argument: str) -> str:
+    """Take a name, or what else ends up in a message or a query: it has to be text.
+
+    Args:
+        argument: as Python has it, with a lone surrogate for each byte that cannot be decoded.
+
+    Raises:
+        argparse.ArgumentTypeError: it is in another encoding.
+    """
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"{argument!r} is not UTF-8") from None
+    return argument
 
 
 def _address(text: str) -> str:

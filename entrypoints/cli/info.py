@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from .failing import fail
-from .flags import Commands, add_containerd_root, add_root, add_snapshotter
+from .flags import Commands, add_containerd_root, add_json, add_root, add_snapshotter, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,9 +49,10 @@ def add_info(commands: Commands) -> argparse.ArgumentParser:
     add_root(parser)
     add_containerd_root(parser)
     add_snapshotter(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json(parser)
     parser.add_argument(
         "key",
+        type=text,
         metavar="KEY",
         help="key or name of a snapshot, ours or containerd's; identifier of a container; or the "
         "number of a directory in snapshots/",
@@ -62,22 +63,15 @@ def add_info(commands: Commands) -> argparse.ArgumentParser:
 
 def _info(arguments: argparse.Namespace) -> int:
     # Whatever is imported here would delay help.
-    from ..errors import StartError  # noqa: PLC0415
     from ..listing.about import about  # noqa: PLC0415
     from ..listing.about_output import as_json, as_text  # noqa: PLC0415
     from .colours import coloured  # noqa: PLC0415
-    from .printing import print_lines  # noqa: PLC0415
 
     remarks: list[str] = []
-    try:
-        found = about(
-            arguments.root, arguments.key, lambda: _containerds_names(arguments, remarks)
-        )
-    except StartError as error:
-        return fail(str(error), 1)
+    found = about(arguments.root, arguments.key, lambda: _containerds_names(arguments, remarks))
     if found is None:
         return fail("\n".join((f"there is no snapshot {arguments.key!r}", *remarks)), 1)
-    print_lines([as_json(found)] if arguments.json else as_text(found, coloured).split("\n"))
+    print(as_json(found) if arguments.json else as_text(found, coloured))
     return 0
 
 

@@ -4,7 +4,7 @@ import argparse
 import json
 
 from .failing import fail
-from .flags import Commands, add_root
+from .flags import Commands, add_json, add_root, text
 
 FILTERS = """\
 A filter is one of containerd's: field==value, field!=value or field~=pattern, several with commas
@@ -57,34 +57,25 @@ def add_ls(commands: Commands) -> argparse.ArgumentParser:
 def add_filters(parser: argparse.ArgumentParser) -> None:
     """Add ``--root``, ``--json`` and filters."""
     add_root(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json(parser)
     parser.add_argument(
-        "filters", metavar="FILTER", nargs="*", help="which snapshots (default: all)"
+        "filters", type=text, metavar="FILTER", nargs="*", help="which snapshots (default: all)"
     )
 
 
 def _ls(arguments: argparse.Namespace) -> int:
     # Whatever is imported here would delay help.
-    from cvmfs_snapshotter.domain.errors import InvalidArgumentError  # noqa: PLC0415
-
-    from ..errors import StartError  # noqa: PLC0415
     from ..listing.escaping import printable  # noqa: PLC0415
     from ..listing.plain import plain_list  # noqa: PLC0415
     from ..listing.records import chosen, read_filter  # noqa: PLC0415
     from ..listing.table import lines  # noqa: PLC0415
     from .colours import coloured  # noqa: PLC0415
-    from .printing import print_lines  # noqa: PLC0415
 
-    try:
-        snapshots = chosen(arguments.root, read_filter(arguments.filters))
-    except InvalidArgumentError as error:
-        return fail(str(error), 2)
-    except StartError as error:
-        return fail(str(error), 1)
+    snapshots = chosen(arguments.root, read_filter(arguments.filters))
     if arguments.json:
-        print_lines([json.dumps(plain_list(snapshots), indent=2)])
+        print(json.dumps(plain_list(snapshots), indent=2))
     elif snapshots:
-        print_lines(lines(snapshots, [printable(s.name) for s in snapshots], coloured))
+        print(*lines(snapshots, [printable(s.name) for s in snapshots], coloured), sep="\n")
     else:
         return fail("there is no such snapshot" if arguments.filters else "no snapshots", 1)
     return 0 if snapshots else 1

@@ -5,8 +5,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from .failing import fail
-from .flags import Commands, add_config, add_containerd_root, add_root, add_snapshotter
+from .flags import Commands, add_config, add_containerd_root, add_json, add_root, add_snapshotter
 
 if TYPE_CHECKING:
     from cvmfs_snapshotter.domain.findings import Finding
@@ -68,7 +67,7 @@ def add_reconcile(commands: Commands) -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long a source may take for one layer (default: %(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json(parser)
     parser.set_defaults(act=_reconcile)
     return parser
 
@@ -85,14 +84,10 @@ def _reconcile(arguments: argparse.Namespace) -> int:
     from cvmfs_snapshotter.adapters.logs.levels import LEVELS  # noqa: PLC0415
     from cvmfs_snapshotter.adapters.logs.logger import open_log  # noqa: PLC0415
 
-    from ..config import ConfigError, load_config  # noqa: PLC0415
-    from ..errors import StartError  # noqa: PLC0415
+    from ..config import load_config  # noqa: PLC0415
     from ..reconciling import Wanted, compare, mend  # noqa: PLC0415
 
-    try:
-        config = load_config(arguments.config)
-    except ConfigError as error:
-        return fail(str(error), 2)
+    config = load_config(arguments.config)
     wanted = Wanted(
         arguments.root,
         config,
@@ -103,8 +98,6 @@ def _reconcile(arguments: argparse.Namespace) -> int:
     log = open_log(LEVELS["error"])
     try:
         compared = (mend if arguments.apply else compare)(wanted, log.logger)
-    except StartError as error:
-        return fail(str(error), 1)
     finally:
         log.flush()
     if arguments.json:

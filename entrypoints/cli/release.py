@@ -1,9 +1,10 @@
 """The command ``release``."""
 
 import argparse
+import json
 
 from .failing import fail
-from .flags import Commands, add_address
+from .flags import Commands, add_address, add_json, text
 
 _EXAMPLES = """\
 The daemon holds the root of each source open, so that an automounter does not let it expire. That
@@ -18,6 +19,7 @@ exit status:
 examples:
   cvmfs-snapshotter release unpacked && umount /cvmfs/unpacked.cern.ch
   cvmfs-snapshotter release unpacked --hold
+  cvmfs-snapshotter release unpacked --json | jq .released
 """
 
 
@@ -40,7 +42,8 @@ def add_release(commands: Commands) -> argparse.ArgumentParser:
     )
     add_address(parser)
     parser.add_argument("--hold", action="store_true", help="hold it again instead")
-    parser.add_argument("source", metavar="SOURCE", help="name of the source")
+    add_json(parser)
+    parser.add_argument("source", type=text, metavar="SOURCE", help="name of the source")
     parser.set_defaults(act=_release)
     return parser
 
@@ -49,23 +52,26 @@ def _release(arguments: argparse.Namespace) -> int:
     # Whatever is imported here would delay help.
     from cvmfs_snapshotter.proto.cvmfs_snapshotter.admin.v1 import admin_pb2  # noqa: PLC0415
 
-    from .asking import SECONDS, AskError, asking  # noqa: PLC0415
+    from .asking import SECONDS, asking  # noqa: PLC0415
 
     name = arguments.source
-    try:
-        with asking(arguments.address) as daemon:
-            if arguments.hold:
-                daemon.Hold(admin_pb2.HoldRequest(source=name), timeout=SECONDS)
-                print(f"source {name!r} is kept mounted from now on")
-                return 0
+    released: bool | None = None
+    with asking(arguments.address) as daemon:
+        if arguments.hold:
+            daemon.Hold(admin_pb2.HoldRequest(source=name), timeout=SECONDS)
+        else:
             answer = daemon.Release(admin_pb2.ReleaseRequest(source=name), timeout=SECONDS)
-    except AskError as error:
-        return fail(str(error), 1)
-    if not answer.released:
+            released = answer.released
+    if arguments.json:
+        print(json.dumps({"source": name, "held": arguments.hold, "released": bool(released)}))
+    elif released is None:
+        print(f"source {name!r} is kept mounted from now on")
+    elif released:
+        print(f"source {name!r} is released; containers that stand on it still keep it in use")
+    else:
         return fail(
             f"source {name!r} is let go of, but a process that held it hangs in the kernel and "
             "keeps it in use until the file system answers or is gone",
             1,
         )
-    print(f"source {name!r} is released; containers that stand on it still keep it in use")
-    return 0
+    return int(released is False)

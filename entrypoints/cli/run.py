@@ -4,7 +4,6 @@ import argparse
 import faulthandler
 import signal
 
-from .failing import fail
 from .flags import Commands, add_address, add_config, add_log_level, add_root
 
 
@@ -46,13 +45,9 @@ def _run(arguments: argparse.Namespace) -> int:
         open_log,
     )
 
-    from ..config import ConfigError, load_config  # noqa: PLC0415
-    from ..errors import StartError  # noqa: PLC0415
+    from ..config import load_config  # noqa: PLC0415
 
-    try:
-        config = load_config(arguments.config)
-    except ConfigError as error:
-        return fail(str(error), 2)
+    config = load_config(arguments.config)
     # A bad configuration shows without the rest.
     from ..daemon import run_daemon  # noqa: PLC0415
     from ..reloading import CommandLine  # noqa: PLC0415
@@ -67,7 +62,5 @@ def _run(arguments: argparse.Namespace) -> int:
         return run_daemon(
             arguments.root, arguments.address, config, log, fresh=arguments.fresh, said=said
         )
-    except StartError as error:
-        return fail(str(error), 1)
     finally:
         log.flush()

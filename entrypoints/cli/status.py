@@ -2,8 +2,7 @@
 
 import argparse
 
-from .failing import fail
-from .flags import Commands, add_address
+from .flags import Commands, add_address, add_json
 
 NOT_UP = 3
 """Exit status if the daemon answers and a source is not up."""
@@ -39,7 +38,7 @@ def add_status(commands: Commands) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add_address(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json(parser)
     parser.set_defaults(act=_status)
     return parser
 
@@ -48,13 +47,10 @@ def _status(arguments: argparse.Namespace) -> int:
     # Whatever is imported here would delay help.
     from cvmfs_snapshotter.proto.cvmfs_snapshotter.admin.v1 import admin_pb2  # noqa: PLC0415
 
-    from .asking import SECONDS, AskError, asking  # noqa: PLC0415
+    from .asking import SECONDS, asking  # noqa: PLC0415
     from .showing import is_up, json_of, text_of  # noqa: PLC0415
 
-    try:
-        with asking(arguments.address) as daemon:
-            status = daemon.Status(admin_pb2.StatusRequest(), timeout=SECONDS)
-    except AskError as error:
-        return fail(str(error), 1)
+    with asking(arguments.address) as daemon:
+        status = daemon.Status(admin_pb2.StatusRequest(), timeout=SECONDS)
     print(json_of(status) if arguments.json else text_of(status))
     return 0 if all(is_up(source) for source in status.sources) else NOT_UP

@@ -57,28 +57,19 @@ def add_tree(commands: Commands) -> argparse.ArgumentParser:
 
 def _tree(arguments: argparse.Namespace) -> int:
     # Whatever is imported here would delay help.
-    from cvmfs_snapshotter.domain.errors import InvalidArgumentError  # noqa: PLC0415
-
-    from ..errors import StartError  # noqa: PLC0415
     from ..listing.forest import grown, with_chains  # noqa: PLC0415
     from ..listing.plain import plain  # noqa: PLC0415
     from ..listing.records import chosen, read_filter  # noqa: PLC0415
-    from .printing import print_lines  # noqa: PLC0415
 
-    try:
-        wanted = read_filter(arguments.filters)
-        everything = chosen(arguments.root, read_filter(()))
-    except InvalidArgumentError as error:
-        return fail(str(error), 2)
-    except StartError as error:
-        return fail(str(error), 1)
+    wanted = read_filter(arguments.filters)
+    everything = chosen(arguments.root, read_filter(()))
     names = [snapshot.name for snapshot in everything if wanted.matches(snapshot)]
     placed = list(grown(with_chains(everything, names)))
     if arguments.json:
         shown = [{**plain(one.snapshot), "depth": one.depth} for one in placed]
-        print_lines([json.dumps({"snapshots": shown}, indent=2)])
+        print(json.dumps({"snapshots": shown}, indent=2))
     elif placed:
-        print_lines(_drawn(placed))
+        print(*_drawn(placed), sep="\n")
     else:
         return fail("there is no such snapshot" if arguments.filters else "no snapshots", 1)
     return 0 if placed else 1

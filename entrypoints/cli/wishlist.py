@@ -5,8 +5,8 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from .failing import fail
-from .flags import Commands, add_config, add_containerd_root, add_root
+from ..errors import MeaninglessError
+from .flags import Commands, add_config, add_containerd_root, add_json, add_root
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +69,7 @@ def add_wishlist(commands: Commands) -> argparse.ArgumentParser:
     parser.add_argument(
         "--most", type=_count, metavar="N", help="print the N most wanted only (default: all)"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json(parser)
     parser.set_defaults(act=_wishlist)
     return parser
 
@@ -85,17 +85,10 @@ def _wishlist(arguments: argparse.Namespace) -> int:
     from cvmfs_snapshotter.domain.wishes import wanted_images  # noqa: PLC0415
 
     from .. import databases, recipe  # noqa: PLC0415
-    from ..config import ConfigError, load_config  # noqa: PLC0415
-    from ..errors import StartError  # noqa: PLC0415
+    from ..config import load_config  # noqa: PLC0415
 
-    try:
-        heading = _heading(arguments, load_config(arguments.config))
-    except (ConfigError, _MeaninglessError) as error:
-        return fail(str(error), 2)
-    try:
-        wishes = databases.read(arguments.root, lambda records: records.wishes())
-    except StartError as error:
-        return fail(str(error), 1)
+    heading = _heading(arguments, load_config(arguments.config))
+    wishes = databases.read(arguments.root, lambda records: records.wishes())
     images = wanted_images(wishes)[: arguments.most]
     sizes = _sizes(arguments.containerd_root, images)
     if arguments.json:
@@ -104,10 +97,6 @@ def _wishlist(arguments: argparse.Namespace) -> int:
     else:
         print(recipe.as_recipe(heading, images, sizes), end="")
     return 0
-
-
-class _MeaninglessError(Exception):
-    """Arguments that cannot be meant; the message says which."""
 
 
 def _heading(arguments: argparse.Namespace, config: "Config") -> "Heading":
@@ -121,7 +110,7 @@ def _heading(arguments: argparse.Namespace, config: "Config") -> "Heading":
     )
     for text in (heading.user, heading.repository, heading.output_format):
         if not text.isprintable():
-            raise _MeaninglessError(f"{text!r} has a character that no recipe can hold")
+            raise MeaninglessError(f"{text!r} has a character that no recipe can hold")
     return heading
 
 

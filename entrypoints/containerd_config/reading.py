@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from ..errors import MeaninglessError
 from .documents import Document
 from .releases import Release
 from .toml import strings
@@ -15,7 +16,7 @@ from .toml import strings
 _MOST_FILES = 1000
 
 
-class UnreadableError(Exception):
+class UnreadableError(MeaninglessError):
     """A file cannot be read; the message names it and says why."""
 
 

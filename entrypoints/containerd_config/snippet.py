@@ -2,6 +2,7 @@
 
 import textwrap
 
+from ..errors import MeaninglessError
 from .finding import settings
 from .lines import tables
 from .releases import RELEASES, Pull, Release
@@ -11,7 +12,7 @@ from .wanted import Wanted
 _WIDTH = 96
 
 
-class NoSuchPullError(Exception):
+class NoSuchPullError(MeaninglessError):
     """The release has no such way to pull; the message says which have."""
 
 

@@ -21,7 +21,7 @@ from cvmfs_snapshotter.domain.snapshot import Snapshot
 
 from .. import databases
 from ..config import Config
-from ..errors import StartError
+from ..errors import CommandError, StartError
 from .found import Explained, ExplainedLayer, ExplainedSnapshot
 from .images import FoundImage, by_digest, in_containerd, on_sources
 from .recorded import Recorded, recorded
@@ -29,7 +29,7 @@ from .snapshots import decision, digest_of, names_for
 from .sources import Asking
 
 
-class UnknownError(Exception):
+class UnknownError(CommandError):
     """There is nothing to explain; the message says where it was looked for."""
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 
 from cvmfs_snapshotter.adapters.patterns import Re2Patterns
+from cvmfs_snapshotter.domain.errors import InvalidArgumentError
 from cvmfs_snapshotter.domain.filters import Filter, Pins, parse
 from cvmfs_snapshotter.domain.ports.store import Position, Records
 from cvmfs_snapshotter.domain.snapshot import Snapshot
 
 from .. import databases
+from ..errors import MeaninglessError
 
 _PAGE = 1000
 
@@ -19,9 +21,12 @@ def read_filter(texts: Sequence[str]) -> Filter:
         texts: the filters; none matches everything.
 
     Raises:
-        InvalidArgumentError: one is malformed, and the message shows where.
+        MeaninglessError: one is malformed, and the message shows where.
     """
-    return parse(texts, Re2Patterns())
+    try:
+        return parse(texts, Re2Patterns())
+    except InvalidArgumentError as error:
+        raise MeaninglessError(str(error)) from error
 
 
 def chosen(root: str, wanted: Filter) -> list[Snapshot]:

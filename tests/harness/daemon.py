@@ -60,7 +60,15 @@ class Daemon:
     _program: Program
 
     @classmethod
-    def make(cls, directory: Path, layers: Path, kind: str = "directory", more: str = "") -> Self:
+    def make(
+        cls,
+        directory: Path,
+        layers: Path,
+        kind: str = "directory",
+        more: str = "",
+        *,
+        name: str = "tests",
+    ) -> Self:
         """Write the configuration.
 
         Args:
@@ -68,10 +76,11 @@ class Daemon:
             layers: Root of the tree with unpacked layers.
             kind: Kind of that source, "directory" or "cvmfs".
             more: Further lines (TOML) of the source.
+            name: Of that source.
         """
         directory.mkdir(parents=True)
         config = directory / "config.toml"
-        config.write_text(SOURCE.format(name="tests", kind=kind, path=layers) + more)
+        config.write_text(SOURCE.format(name=name, kind=kind, path=layers) + more)
         command = (
             *(str(PROGRAM), "run", "--config", str(config)),
             *("--root", f"{directory}/root", "--address", f"{directory}/daemon.sock"),

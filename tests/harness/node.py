@@ -125,6 +125,7 @@ def node(
     stats: int = 10,
     collector: str = "",
     snippet: Callable[[Daemon], str] | None = None,
+    source: str = "tests",
 ) -> Iterator[Node]:
     """Give a running node, and end it with the block.
 
@@ -139,6 +140,7 @@ def node(
         stats: Seconds between two looks of the CRI at the usage of snapshots.
         collector: Where containerd sends its spans (from 1.7 on); empty to make none.
         snippet: What makes containerd use the daemon, instead of what follows from the rest.
+        source: What the source is called.
     """
     directory = workspace.base / name
     repository = Repository.make(directory / "publisher")
@@ -147,7 +149,7 @@ def node(
         # A run has hundreds of nodes.
         stack.callback(shutil.rmtree, directory)
         layers = stack.enter_context(mounts.read_only(repository.path, directory / "cvmfs"))
-        daemon = Daemon.make(directory / "daemon", layers, more=policy)
+        daemon = Daemon.make(directory / "daemon", layers, more=policy, name=source)
         stack.callback(daemon.stop)
         daemon.start()
         containerd = Containerd.make(

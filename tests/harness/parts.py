@@ -28,6 +28,7 @@ class Parts:
         zsh: The program.
         fish: The program.
         mandoc: The program.
+        docker: Directory with what Docker's daemon and client need.
     """
 
     version: str
@@ -41,6 +42,7 @@ class Parts:
     zsh: Path
     fish: Path
     mandoc: Path
+    docker: Path
 
     @property
     def fish_libraries(self) -> str:
@@ -67,7 +69,8 @@ class Parts:
     def every(self) -> tuple[Path, ...]:
         """All of them."""
         checkers = (self.promtool, self.systemd_analyze, self.zsh, self.fish, self.mandoc)
-        return (*self.few, self.libfuse, *checkers)
+        programs = (*self.few, self.libfuse, self.docker / "usr/sbin/dockerd")
+        return (*programs, *checkers)
 
 
 @cache
@@ -122,6 +125,7 @@ def _locate(containerd: str) -> Parts:
         zsh=parts / "zsh-5.9" / "bin/zsh",
         fish=parts / "fish-3.6" / "usr/bin/fish",
         mandoc=parts / "mandoc-1.14" / "usr/bin/mandoc",
+        docker=parts / "docker-26",
     )
 
 

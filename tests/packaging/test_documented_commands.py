@@ -37,7 +37,7 @@ def blocks(*languages: str) -> Iterator[tuple[str, str]]:
 def commands() -> Iterator[tuple[str, str]]:
     """Give each call of ours that stands in a block to be typed."""
     for page, text in blocks("sh", "console"):
-        for line in text.splitlines():
+        for line in text.replace("\\\n", " ").splitlines():
             if found := OURS.search(line):
                 yield page, KEPT.sub("", PUT_IN.sub("KEY", found[1])).strip()
 

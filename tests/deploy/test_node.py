@@ -1,0 +1,307 @@
+"""The container image's tree, and the script that puts it on a node, where there is nothing."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+
+from tests.deploy import image
+from tests.deploy.host import UNIT, Host
+from tests.entrypoints.containerd_setup.samples import KUBEADM
+from tests.harness import parts
+from tests.harness.containerd import Containerd
+from tests.harness.workspace import workspace
+
+CONFIG = "etc/containerd/config.toml"
+OPT = "opt/cvmfs-snapshotter"
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the image has in /opt/cvmfs-snapshotter."""
+    return image.make(tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a containerd without images has in its root directory."""
+    kept = tmp_path_factory.mktemp("containerd")
+    with workspace() as made:
+        containerd = Containerd.make(
+            parts.find("1.7"), made.base / "c", made.cgroup, registry="127.0.0.1:1", sandbox="none"
+        )
+        containerd.start()
+        containerd.terminate()
+        name = "io.containerd.metadata.v1.bolt"
+        shutil.copytree(containerd.directory / "root" / name, kept / name)
+        containerd.stop()
+    return kept
+
+
+@pytest.fixture
+def host(tmp_path: Path, tree: Path, records: Path) -> Iterator[Host]:
+    """A node with containerd. It is in memory: the script waits for all that is on its disk."""
+    subprocess.run(("mount", "-t", "tmpfs", "tmpfs", tmp_path), check=True)
+    made = Host.make(tmp_path, tree)
+    (made.path / CONFIG).write_text(KUBEADM)
+    shutil.copytree(records, made.path / "var/lib/containerd")
+    made.run_unit("containerd.service")
+    yield made
+    made.stop()
+    subprocess.run(("umount", "--lazy", tmp_path), check=True)
+
+
+def test_the_tree_needs_nothing_of_the_node(host: Host) -> None:
+    """Without Python and a C library there the program starts, with all that it may import."""
+    name = (host.image / "name").read_text().strip()
+    (host.path / OPT).symlink_to("/image")
+    copied = ("cp", "-a", host.image, host.path / "image")
+    subprocess.run(copied, check=True)
+    every = "import alembic, grpc, re2, sqlalchemy, sqlite3, ssl, structlog, ctypes, hashlib; "
+    seen = f"import sys; print([p for p in sys.path if not p.startswith('/{OPT}/{name}')])"
+
+    def run(program: str, *arguments: str) -> str:
+        command = ("chroot", str(host.path), f"/{OPT}/current/bin/{program}", *arguments)
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    assert run("cvmfs-snapshotter", "--version").startswith("cvmfs-snapshotter ")
+    assert "[]\n" == run("python3", "-I", "-c", every + seen)
+
+
+def test_installed(host: Host) -> None:
+    """The daemon serves from the tree and is started at boot; containerd is told and restarted."""
+    done = host.node("install")
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "SOURCE  STATE" in done.stdout
+    name = (host.image / "name").read_text().strip()
+    assert name == (host.path / OPT / "current").readlink().name
+    unit = (host.path / "etc/systemd/system" / UNIT).read_text()
+    assert f"ExecStart=/{OPT}/current/bin/cvmfs-snapshotter run" in unit
+    assert "cvmfs-snapshotter" in (host.path / CONFIG).read_text()
+    assert (
+        host.settings.read_text() == (host.path / "etc/cvmfs-snapshotter/config.toml").read_text()
+    )
+    started = host.calls.index(f"restart {UNIT}")
+    assert started < host.calls.index("restart containerd.service")
+    assert f"--quiet enable {UNIT}" in host.calls
+    assert 0 == host.node("check").returncode
+
+
+def test_installed_again(host: Host) -> None:
+    """A new pod finds everything done, and restarts nothing."""
+    host.node("install")
+    before = len(host.calls)
+    done = host.node("install")
+
+    assert 0 == done.returncode, done.stderr
+    assert [] == [call for call in host.calls[before:] if call.startswith("restart")]
+
+
+def test_another_tree(host: Host, tmp_path: Path) -> None:
+    """An update restarts the daemon from its new tree, and removes the old one after that."""
+    host.node("install")
+    old = (host.image / "name").read_text().strip()
+    other = tmp_path / "other"
+    other.mkdir()
+    # Programs know where they are to be, so the new tree is the old one behind a link.
+    (other / "0.2").symlink_to(host.image / old)
+    subprocess.run(("cp", "-aH", other / "0.2", other / "new"), check=True)
+    (other / "0.2").unlink()
+    (other / "new").rename(other / "0.2")
+    for path in (other / "0.2/bin").iterdir():
+        path.write_text(path.read_text().replace(old, "0.2"))
+    (other / "name").write_text("0.2\n")
+    (other / UNIT).write_bytes((host.image / UNIT).read_bytes())
+    before = len(host.calls)
+
+    done = host.node("install", IMAGE=str(other))
+
+    assert 0 == done.returncode, done.stderr
+    assert [f"restart {UNIT}"] == [c for c in host.calls[before:] if c.startswith("restart")]
+    assert ["0.2", "current"] == sorted(path.name for path in (host.path / OPT).iterdir())
+    assert 0 == host.node("check").returncode
+
+
+def test_other_settings(host: Host) -> None:
+    """What the daemon does not take changes nothing; what it takes, it is restarted for."""
+    host.node("install")
+    place = host.path / "etc/cvmfs-snapshotter/config.toml"
+    good = host.settings.read_text()
+    before = len(host.calls)
+    host.settings.write_text("[[source]]\nnome = 1\n")
+    refused = host.node("install")
+
+    assert 1 == refused.returncode
+    assert "nome" in refused.stderr
+    assert (good, before) == (place.read_text(), len(host.calls))
+
+    host.settings.write_text(good.replace('"tree"', '"other"'))
+    taken = host.node("install")
+
+    assert 0 == taken.returncode, taken.stderr
+    assert "other" in taken.stdout
+    assert f"restart {UNIT}" in host.calls[before:]
+
+
+@pytest.mark.parametrize("unit", [UNIT, "containerd.service"])
+def test_a_restart_that_failed_is_made_up_for(host: Host, unit: str) -> None:
+    """The next pod does it, though all files are as they should be by then."""
+    (host.path / "failing").write_text(f"restart {unit}\n")
+    assert 0 != host.node("install").returncode
+    (host.path / "failing").unlink()
+    before = len(host.calls)
+
+    assert 0 == host.node("install").returncode
+    assert f"restart {unit}" in host.calls[before:]
+
+
+def test_a_configuration_of_containerd_that_is_not_understood(host: Host) -> None:
+    """It stays, containerd is not restarted, and the pod fails."""
+    (host.path / CONFIG).write_text('disabled_plugins = ["cri"]\n')
+    done = host.node("install")
+
+    assert 1 == done.returncode
+    assert "is left as it is: it has no version" in done.stderr
+    assert 'disabled_plugins = ["cri"]\n' == (host.path / CONFIG).read_text()
+    assert "restart containerd.service" not in host.calls
+
+
+def test_a_node_with_the_package(host: Host) -> None:
+    """Two of them on one node would take each other's place."""
+    host.program(f"usr/lib/systemd/system/{UNIT}", "")
+    done = host.node("install")
+
+    assert 1 == done.returncode
+    assert "a package of the node brings" in done.stderr
+    assert [] == list((host.path / "opt").iterdir())
+
+
+def test_uninstalled(host: Host) -> None:
+    """The node is as it was, but for the state; doing it twice is no error."""
+    host.node("install")
+    done = host.node("uninstall")
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert KUBEADM == (host.path / CONFIG).read_text()
+    assert ["config.toml"] == [path.name for path in (host.path / CONFIG).parent.iterdir()]
+    assert [] == [
+        path
+        for name in ("opt", "etc/systemd/system", "usr/local/bin")
+        for path in (host.path / name).iterdir()
+    ]
+    assert not (host.path / "etc/cvmfs-snapshotter").exists()
+    assert (host.path / "var/lib/containerd-cvmfs-grpc").exists()
+    assert f"--quiet disable --now {UNIT}" in host.calls
+    again = host.node("uninstall")
+    assert (0, "node: nothing is installed here\n") == (again.returncode, again.stdout)
+    assert 0 == host.node("check").returncode
+
+
+def test_uninstalled_though_something_may_stand_on_it(host: Host) -> None:
+    """Records that cannot be read might name containers: nothing is done without FORCE."""
+    host.node("install")
+    records = host.path / "var/lib/containerd-cvmfs-grpc/metadata.sqlite"
+    host.stop()
+    records.write_bytes(b"no database, but as long as one" * 1000)
+    before = (host.path / CONFIG).read_text()
+    refused = host.node("uninstall")
+
+    assert 1 == refused.returncode
+    assert "FORCE=yes" in refused.stderr
+    assert before == (host.path / CONFIG).read_text()
+    assert 0 == host.node("uninstall", FORCE="yes").returncode
+    assert KUBEADM == (host.path / CONFIG).read_text()
+
+
+RANCHER = "var/lib/rancher/{}/agent/etc/containerd"
+OF_3 = "version = 3\nroot = '/x'\n"
+IMPORTS = "imports = ['/{}/config-v3.toml.d/*.toml']\n"
+
+
+@attrs.frozen
+class Rancher:
+    """A node of k3s or rke2: the unit that runs, and what its containerd has and gets."""
+
+    kind: str
+    unit: str
+    program: str
+    version: str
+    generated: str
+    edited: str
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        Rancher(
+            *("k3s", "k3s.service", "data/current/bin/containerd", "v1.7.24"),
+            *(KUBEADM, "config.toml.tmpl"),
+        ),
+        Rancher(
+            *("k3s", "k3s-agent.service", "data/current/bin/containerd", "v2.1.9"),
+            *(OF_3, "config-v3.toml.tmpl"),
+        ),
+        Rancher(
+            *("rke2", "rke2-agent.service", "bin/containerd", "v2.1.9"),
+            *(OF_3 + IMPORTS, "config-v3.toml.d/50-cvmfs-snapshotter.toml"),
+        ),
+    ],
+    ids=["k3s-1.7", "k3s-2.1", "rke2-drop-in"],
+)
+def test_k3s_and_rke2(host: Host, node: Rancher) -> None:
+    """Their template or drop-in gets our lines, and the unit that runs is restarted."""
+    folder = RANCHER.format(node.kind)
+    (host.path / folder).mkdir(parents=True)
+    (host.path / folder / "config.toml").write_text(node.generated.format(folder))
+    (host.path / "var/lib/containerd").rename(host.path / folder / "../../containerd")
+    text = (host.path / "usr/bin/containerd").read_text().replace("v1.7.24", node.version)
+    host.program(f"var/lib/rancher/{node.kind}/{node.program}", text)
+    host.run_unit(node.unit)
+    done = host.node("install")
+
+    assert 0 == done.returncode, done.stderr
+    assert "cvmfs-snapshotter" in (host.path / folder / node.edited).read_text()
+    assert KUBEADM == (host.path / CONFIG).read_text(), "that is another containerd's"
+    assert f"restart {node.unit}" in host.calls
+
+    gone = host.node("uninstall")
+    assert 0 == gone.returncode, gone.stderr
+    assert ["config.toml"] == [p.name for p in (host.path / folder).iterdir() if p.is_file()]
+
+
+def test_what_is_named_counts(host: Host) -> None:
+    """Variables of the pod say where containerd is."""
+    (host.path / CONFIG).rename(host.path / "etc/containerd/other.toml")
+    host.run_unit("site-containerd.service")
+    named = {"CONTAINERD_CONFIG": "/etc/containerd/other.toml"}
+    done = host.node("install", **named, CONTAINERD_SERVICE="site-containerd.service")
+
+    assert 0 == done.returncode, done.stderr
+    assert "restart site-containerd.service" in host.calls
+
+
+def test_no_containerd_runs(host: Host) -> None:
+    """It is told, and no configuration is changed."""
+    (host.path / "pids/containerd.service").unlink()
+    done = host.node("install")
+
+    assert 1 == done.returncode
+    assert "none of these runs here: containerd.service" in done.stderr
+    assert KUBEADM == (host.path / CONFIG).read_text()
+
+
+def test_checked_before_it_was_done(host: Host) -> None:
+    """The pod is not ready; nor is it when the daemon does not answer any more."""
+    assert 1 == host.node("check").returncode
+    host.node("install")
+    host.stop()
+    assert 0 != host.node("check").returncode
+
+
+def test_no_such_verb(host: Host) -> None:
+    """The usage is told."""
+    assert 2 == host.node("instal").returncode
