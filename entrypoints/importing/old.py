@@ -29,6 +29,10 @@ _HOW = (
 )
 
 
+class RunningError(StartError):
+    """The Go snapshotter is running."""
+
+
 @attrs.frozen
 class Old:
     """Its state.
@@ -116,19 +120,20 @@ def held_still(old: Old, address: str) -> Iterator[None]:
         address: path of its socket; empty to leave that unasked.
 
     Raises:
-        StartError: it is running.
+        RunningError: it is running.
+        StartError: its database cannot be opened.
     """
     try:
         lock = take_existing_lock(old.database, "the database of the Go snapshotter")
     except InUseError:
-        raise StartError(
+        raise RunningError(
             f"{old.database} is in use: the Go snapshotter is running.\n{_HOW}"
         ) from None
     if lock is None:
         raise StartError(f"{old.database} is gone")
     try:
         if address and somebody_serves(address):
-            raise StartError(f"somebody answers on {address}: end it first.\n{_HOW}")
+            raise RunningError(f"somebody answers on {address}: end it first.\n{_HOW}")
         yield
     finally:
         lock.release()

@@ -218,21 +218,31 @@ def test_what_else_is_there_stays(state: State, capfd: pytest.CaptureFixture[str
     assert [state.base / "notes"] == list(state.base.iterdir())
 
 
-@pytest.mark.parametrize("flags", [[], ["--apply"]])
-def test_a_running_snapshotter(
-    state: State, flags: list[str], capfd: pytest.CaptureFixture[str]
+def test_a_plan_beside_a_running_snapshotter(
+    state: State, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Its lock on the database, and an answer on the socket, are enough."""
+    """What is in the way can be known before it is killed, and how to kill it is said."""
+    with state.in_use():
+        assert 0 == state.run()
+        shown = capfd.readouterr().out
+        assert 0 == state.run("--json")
+    assert f"before --apply: {state.base}/metadata.db is in use" in shown
+    assert "It must be killed, not stopped" in shown
+    assert "is in use" in json.loads(capfd.readouterr().out)["running"]
+
+
+def test_a_running_snapshotter(state: State, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its lock on the database, or an answer on the socket, are enough."""
     before = state.tree()
     with state.in_use():
-        assert 1 == state.run(*flags)
+        assert 1 == state.run("--apply")
     shown = capfd.readouterr().err
     assert "metadata.db is in use" in shown
     assert "It must be killed, not stopped" in shown
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(state.socket))
         server.listen()
-        assert 1 == state.run(*flags)
+        assert 1 == state.run("--apply")
     assert "somebody answers on" in capfd.readouterr().err
     assert before == state.tree()
 
