@@ -25,7 +25,7 @@ _BELOW = "snapshotter"
 
 _HOW = (
     "It must be killed, not stopped: SIGTERM makes it delete the files of all snapshots. "
-    "docs/migration.md says how systemd does that"
+    "`cvmfs-snapshotter import --help` says how systemd does that"
 )
 
 
