@@ -13,6 +13,7 @@ from pathlib import Path
 
 import attrs
 
+from cvmfs_snapshotter.adapters.tracing.settings import TracingSettings
 from cvmfs_snapshotter.entrypoints.config import ConfigError, default_config, load_config
 from cvmfs_snapshotter.entrypoints.config_output import as_plain
 from cvmfs_snapshotter.entrypoints.containerd_config.toml import text
@@ -20,7 +21,8 @@ from cvmfs_snapshotter.entrypoints.containerd_config.toml import text
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "configuration.md"
 
-SOURCE, METRICS, REST = "source[0].", "metrics.", ""
+SOURCE, METRICS, TRACING, REST = "source[0].", "metrics.", "tracing.", ""
+HEADS = {SOURCE: "[[source]]", METRICS: "[metrics]", TRACING: "[tracing]", REST: ""}
 
 MEANINGS = {
     SOURCE: {
@@ -48,6 +50,10 @@ MEANINGS = {
         "address": "where metrics and health pages are served. Addresses other than loopback ones "
         "expose them, without a password; see [Operations](operations.md#monitoring)",
     },
+    TRACING: {
+        "endpoint": "where spans are sent. It needs the extra `tracing`; see [Tracing](tracing.md)",
+        "ratio": "share of the calls to record that belong to no trace yet",
+    },
     REST: {
         "source": "the sources, one table for each",
         "repository": "the Go program's key: the repository of the only source",
@@ -55,6 +61,7 @@ MEANINGS = {
         "staged": "answer a containerd that unpacks in parallel (2.4, with the capability "
         "`rebase`) with staged layers; see [containerd](containerd.md#parallel-unpacking)",
         "metrics": "see below; without it there are no metrics and no health pages",
+        "tracing": "see below; without it there are no traces",
         "log_level": "threshold of the log; `--log-level` goes first",
     },
 }
@@ -66,6 +73,8 @@ FOLLOWING = {
     (REST, "repository"): '`"unpacked.cern.ch"`',
     (REST, "absolute-mountpoint"): "`/cvmfs/<repository>`",
     (REST, "metrics"): "none",
+    (REST, "tracing"): "none",
+    (TRACING, "ratio"): f"`{attrs.fields(TracingSettings).ratio.default:g}`",
 }
 """Defaults that follow from another key, or are no value of one key."""
 
@@ -108,7 +117,8 @@ def main() -> int:
 
 def filled(page: str) -> str:
     """Give the page with new tables between its marks."""
-    for table, title in ((SOURCE, "source"), (REST, "rest"), (METRICS, "metrics")):
+    titles = {SOURCE: "source", REST: "rest", METRICS: "metrics", TRACING: "tracing"}
+    for table, title in titles.items():
         begin = f"<!-- {title}: written by script/gen_config.py -->\n"
         end = f"<!-- end of {title} -->\n"
         before, found, after = page.partition(begin)
@@ -159,8 +169,7 @@ def default(table: str, name: str) -> str:
     """Give the default of a key as a cell of the table."""
     if (table, name) in FOLLOWING:
         return FOLLOWING[table, name]
-    empty = {SOURCE: "[[source]]", METRICS: "[metrics]", REST: ""}[table]
-    if f"{table}{name}: missing" in problems(empty):
+    if f"{table}{name}: missing" in problems(HEADS[table]):
         return "required"
     plain = as_plain(default_config())
     sources = plain["source"]
@@ -174,8 +183,7 @@ def default(table: str, name: str) -> str:
 def within(table: str, names: list[str]) -> str:
     """Write a file in which keys of a table have a value that none takes."""
     lines = [f"{name} = {WRONG}" for name in names]
-    head = {SOURCE: ["[[source]]"], METRICS: ["[metrics]"], REST: []}[table]
-    return "\n".join((*head, *lines))
+    return "\n".join((HEADS[table], *lines))
 
 
 def problems(content: str) -> list[str]:
