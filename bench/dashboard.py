@@ -6,29 +6,22 @@ The queries are those of ``deploy/grafana/dashboard.json``; Prometheus (``script
 them, and what it answers is drawn here, since Debian has no Grafana.
 """
 
-import json
 import math
 import re
-import socket
 import sys
 import tempfile
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
 from xml.sax.saxutils import escape
 
+from bench.prometheus import Prometheus, free_port, panels
 from cvmfs_snapshotter.domain.errors import SnapshotterError
 from cvmfs_snapshotter.domain.labels import LAYER_DIGEST, TARGET
 from tests.contract.wire import WireSnapshotter
-from tests.harness import parts
 from tests.harness.daemon import Daemon
 from tests.harness.layers import Layer, file, layer
-from tests.harness.parts import ROOT
-from tests.harness.processes import Program
 from tests.harness.repository import Repository
 
 SECONDS = 100.0
@@ -61,47 +54,17 @@ def main() -> None:
 
 def _run(base: Path) -> str:
     repository = Repository.make(base / "source")
-    metrics, asked = _free_port(), _free_port()
+    metrics = free_port()
     more = f'[metrics]\naddress = "127.0.0.1:{metrics}"\n'
     daemon = Daemon.make(base / "d", repository.path, more=more).start()
-    prometheus = _prometheus(base, metrics, asked)
+    prometheus = Prometheus.start(base, metrics)
     try:
         started = time.time()
         _load(daemon, repository)
-        return _draw(asked, started, time.time())
+        return _draw(prometheus, started, time.time())
     finally:
-        prometheus.terminate()
+        prometheus.stop()
         daemon.stop()
-
-
-def _free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        port: int = taken.getsockname()[1]
-        return port
-
-
-def _prometheus(base: Path, metrics: int, asked: int) -> Program:
-    file_ = base / "prometheus.yaml"
-    target = (
-        f"{{job_name: cvmfs-snapshotter, static_configs: [{{targets: ['127.0.0.1:{metrics}']}}]}}"
-    )
-    file_.write_text(f"global: {{scrape_interval: 1s}}\nscrape_configs: [{target}]\n")
-    program = parts.find().promtool.with_name("prometheus")
-    command = (
-        *(str(program), f"--config.file={file_}", f"--storage.tsdb.path={base}/tsdb"),
-        f"--web.listen-address=127.0.0.1:{asked}",
-    )
-    started = Program("prometheus", command, base / "prometheus.log", {}, base).start()
-    started.wait_ready(lambda: _is_ready(asked))
-    return started
-
-
-def _is_ready(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=5.0):
-            return True
-    except OSError:
-        return False
 
 
 def _load(daemon: Daemon, repository: Repository) -> None:
@@ -136,10 +99,10 @@ def _pull(client: WireSnapshotter, wanted: Layer, number: int) -> None:
         client.cleanup()
 
 
-def _draw(port: int, start: float, end: float) -> str:
-    panels = {p["title"]: p for p in json.loads(_dashboard().read_text())["panels"]}
+def _draw(prometheus: Prometheus, start: float, end: float) -> str:
+    of_dashboard = panels()
     shapes = [
-        _panel(title, _answers(port, panels[title], start, end), place, (start, end))
+        _panel(title, _answers(prometheus, of_dashboard[title], start, end), place, (start, end))
         for place, title in enumerate(PANELS)
     ]
     width, height = 2 * _WIDTH, (len(PANELS) + 1) // 2 * _HEIGHT
@@ -150,20 +113,13 @@ def _draw(port: int, start: float, end: float) -> str:
     return "\n".join([head, f'<rect {size} fill="#ffffff"/>', *shapes, "</svg>", ""])
 
 
-def _dashboard() -> Path:
-    return ROOT / "deploy" / "grafana" / "dashboard.json"
-
-
-def _answers(port: int, panel: Mapping[str, Any], start: float, end: float) -> Series:
+def _answers(
+    prometheus: Prometheus, targets: Sequence[Mapping[str, str]], start: float, end: float
+) -> Series:
     found: Series = []
-    for target in panel["targets"]:
-        query = target["expr"].replace("$__rate_interval", "10s").replace("$instance", ".*")
-        asked = {"query": query, "start": start, "end": end, "step": 1}
-        url = f"http://127.0.0.1:{port}/api/v1/query_range?{urllib.parse.urlencode(asked)}"
-        with urllib.request.urlopen(url, timeout=30.0) as answer:
-            results = json.load(answer)["data"]["result"]
-        for result in results:
-            legend = target["legendFormat"]
+    for target in targets:
+        for result in prometheus.query(target["query"], start, end):
+            legend = target["legend"]
             # There is one node.
             for key, value in {**result["metric"], "instance": ""}.items():
                 legend = legend.replace(f"{{{{{key}}}}}", value)

@@ -1,8 +1,8 @@
 """Print CHANGELOG.md as the changelog of a Debian package, or the version of the package.
 
-The version is that of the topmost release. While that is unreleased, the time of the commit follows it,
-after a tilde: dpkg takes such a version for older than the release, and for newer than that of an
-earlier commit. The time is SOURCE_DATE_EPOCH, as in all reproducible builds, or now.
+The version is that of the topmost release. While that is unreleased, the time of the commit
+follows it, after a tilde: dpkg takes such a version for older than the release, and for newer than
+that of an earlier commit. The time is SOURCE_DATE_EPOCH, as in all reproducible builds, or now.
 """
 
 import argparse

@@ -10,11 +10,11 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 
-from cvmfs_snapshotter.adapters.tracing.settings import TracingSettings
-from cvmfs_snapshotter.entrypoints.config import ConfigError, default_config, load_config
+from cvmfs_snapshotter.entrypoints.config import Config, ConfigError, load_config
 from cvmfs_snapshotter.entrypoints.config_output import as_plain
 from cvmfs_snapshotter.entrypoints.containerd_config.toml import text
 
@@ -51,8 +51,10 @@ MEANINGS = {
         "expose them, without a password; see [Operations](operations.md#monitoring)",
     },
     TRACING: {
-        "endpoint": "where spans are sent. It needs the extra `tracing`; see [Tracing](tracing.md)",
-        "ratio": "share of the calls to record that belong to no trace yet",
+        "endpoint": "a collector that takes OTLP over HTTP. Without a path it is `/v1/traces`, "
+        "without a port 4318. It needs the extra `tracing`; see [Tracing](tracing.md)",
+        "ratio": "share of the calls to record that belong to no trace yet; whether a trace that "
+        "the caller began is recorded, the caller has decided",
     },
     REST: {
         "source": "the sources, one table for each",
@@ -74,9 +76,11 @@ FOLLOWING = {
     (REST, "absolute-mountpoint"): "`/cvmfs/<repository>`",
     (REST, "metrics"): "none",
     (REST, "tracing"): "none",
-    (TRACING, "ratio"): f"`{attrs.fields(TracingSettings).ratio.default:g}`",
 }
 """Defaults that follow from another key, or are no value of one key."""
+
+LEAST = '[tracing]\nendpoint = "http://127.0.0.1"\n'
+"""A file with what a table must have that is not there by default."""
 
 # No key is called so, and none has a date as its value.
 UNKNOWN, WRONG = "qqqq", "1970-01-01"
@@ -171,13 +175,21 @@ def default(table: str, name: str) -> str:
         return FOLLOWING[table, name]
     if f"{table}{name}: missing" in problems(HEADS[table]):
         return "required"
-    plain = as_plain(default_config())
-    sources = plain["source"]
-    assert isinstance(sources, list)  # noqa: S101 - it is one in every configuration
-    value = (sources[0] if table == SOURCE else plain)[name]
+    value = defaults(table)[name]
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f"`{text(value)}`" if isinstance(value, str) else f"`{value:g}`"
+
+
+def defaults(table: str) -> dict[str, Any]:
+    """Give the values of a table's keys where the file has those alone that it must have."""
+    shown: dict[str, Any] = as_plain(read(LEAST))
+    tables: dict[str, dict[str, Any]] = {
+        SOURCE: shown["source"][0],
+        TRACING: shown["tracing"],
+        REST: shown,
+    }
+    return tables[table]
 
 
 def within(table: str, names: list[str]) -> str:
@@ -188,14 +200,23 @@ def within(table: str, names: list[str]) -> str:
 
 def problems(content: str) -> list[str]:
     """Tell what the reader finds wrong with a file."""
+    try:
+        read(content)
+    except ConfigError as error:
+        return [line.partition(": ")[2] for line in str(error).splitlines()]
+    return []
+
+
+def read(content: str) -> Config:
+    """Read a file with this content.
+
+    Raises:
+        ConfigError: it has mistakes.
+    """
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "config.toml"
         file.write_text(content)
-        try:
-            load_config(str(file))
-        except ConfigError as error:
-            return [line.removeprefix(f"{file}: ") for line in str(error).splitlines()]
-    return []
+        return load_config(str(file))
 
 
 if __name__ == "__main__":

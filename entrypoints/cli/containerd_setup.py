@@ -4,6 +4,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
+from ..errors import MeaninglessError
 from .failing import fail
 from .flags import Commands, add_address, add_root
 
@@ -99,22 +100,15 @@ def add_containerd_setup(commands: Commands) -> argparse.ArgumentParser:
 
 def _run(arguments: argparse.Namespace) -> int:
     # Whatever is imported here would delay help.
-    from ..containerd_config.snippet import NoSuchPullError  # noqa: PLC0415
     from ..containerd_setup.errors import RefusedError  # noqa: PLC0415
 
     path = arguments.drop_in or arguments.config
     try:
         return _remove(arguments, path) if arguments.uninstall else _set_up(arguments, path)
-    except (_MeaninglessError, NoSuchPullError) as error:
-        return fail(str(error), 2)
     except RefusedError as error:
         return fail(f"{path} is left as it is: {error}", 1)
     except OSError as error:
         return fail(f"{error.filename or path}: {error.strerror}", 1)
-
-
-class _MeaninglessError(Exception):
-    """Arguments that cannot be meant; the message says which."""
 
 
 def _set_up(arguments: argparse.Namespace, path: str) -> int:
@@ -128,7 +122,7 @@ def _set_up(arguments: argparse.Namespace, path: str) -> int:
     wanted = _wanted(arguments, program, pull)
     refuse_pull(wanted.release, pull)
     if arguments.drop_in and not wanted.release.images_plugin:
-        raise _MeaninglessError(
+        raise MeaninglessError(
             f"--drop-in: containerd {wanted.release.name} replaces the whole section of the CRI "
             "by that of an imported file; edit the file itself"
         )
@@ -165,7 +159,8 @@ def _remove(arguments: argparse.Namespace, path: str) -> int:
 
 
 def _show(plan: "Plan") -> int:
-    print(*plan.difference().splitlines(), "not changed; --apply does it", sep="\n")
+    print(plan.difference(), end="")
+    print("not changed; --apply does it")
     return _WOULD_CHANGE
 
 
@@ -184,13 +179,13 @@ def _wanted(arguments: argparse.Namespace, program: str, pull: "Pull") -> "Wante
         path: str | None = getattr(arguments, name)
         if path is not None and (not path.startswith("/") or not path.isprintable()):
             flag = name.replace("_", "-")
-            raise _MeaninglessError(f"--{flag} {path!r}: an absolute path is needed")
+            raise MeaninglessError(f"--{flag} {path!r}: an absolute path is needed")
     if arguments.release:
         release = RELEASES[arguments.release]
     elif program:
         release = release_of(program)
     else:
-        raise _MeaninglessError(
+        raise MeaninglessError(
             f"there is no {arguments.containerd!r} to ask for its release: give --for, or "
             "--containerd with the path of the program"
         )

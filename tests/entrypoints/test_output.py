@@ -43,6 +43,7 @@ COMMANDS = [
     "config show --config {config}",
     "config check --config {config} --json",
     "containerd-config --for 2.1",
+    "containerd-setup --for 2.1 --containerd none --config {containerd}",
     "db current --root {root}",
     "db check --root {root}",
     "db backup --root {root}",

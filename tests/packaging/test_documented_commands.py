@@ -21,7 +21,6 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 OURS = re.compile(
     r"(?:^|&& )(?:[$#] )?(?:docker exec (?:--\w+ )?\S+ )?(?:\S*/)?cvmfs-snapshotter ([a-z].*)"
 )
-CONTINUED = re.compile(r"\\\n\s*")
 # What the shell would put in place, and what it would keep for itself.
 PUT_IN, KEPT = re.compile(r'"\$\(.*?\)"'), re.compile(r" (?:>|\||#|&&) .*")
 GENERATED = ("gen_config.py", "gen_reference.py")
@@ -38,7 +37,7 @@ def blocks(*languages: str) -> Iterator[tuple[str, str]]:
 def commands() -> Iterator[tuple[str, str]]:
     """Give each call of ours that stands in a block to be typed."""
     for page, text in blocks("sh", "console"):
-        for line in CONTINUED.sub(" ", text).splitlines():
+        for line in text.replace("\\\n", " ").splitlines():
             if found := OURS.search(line):
                 yield page, KEPT.sub("", PUT_IN.sub("KEY", found[1])).strip()
 
