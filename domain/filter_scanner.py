@@ -1,5 +1,6 @@
 """The words of containerd's filter language (its ``pkg/filters/scanner.go`` and ``quote.go``)."""
 
+import re
 from enum import Enum, auto
 
 from .errors import InvalidArgumentError
@@ -27,6 +28,13 @@ _MAX_RUNE = 0x10FFFF
 _SURROGATES = range(0xD800, 0xE000)
 _SHOWN = 200
 
+# containerd asks one filter for each layer that it is given: runs of characters are gone over at
+# once.
+_FIELD = re.compile("[0-9A-Za-z_]*")
+_PLAIN_VALUE = re.compile(r"[!-+\--~]*")
+"""What ``_is_value`` allows among the characters of ASCII."""
+_UNQUOTED = {quote: re.compile(rf"[^{quote}\\\n]*") for quote in _QUOTES}
+
 
 class Token(Enum):
     """Kinds of words."""
@@ -38,10 +46,6 @@ class Token(Enum):
     OPERATOR = auto()
     VALUE = auto()
     ILLEGAL = auto()
-
-
-def _is_field(character: str) -> bool:
-    return character == "_" or (character.isascii() and character.isalnum())
 
 
 def _is_value(character: str) -> bool:
@@ -93,22 +97,29 @@ class Scanner:
                 self._next += 1
             return Token.OPERATOR
         if self._after_operator and _is_value(character):
+            self._skip(_PLAIN_VALUE)
             while self.peek() and _is_value(self.peek()):
                 self._next += 1
+                self._skip(_PLAIN_VALUE)
             return Token.VALUE
-        if _is_field(character):
-            while self.peek() and _is_field(self.peek()):
-                self._next += 1
+        if _FIELD.fullmatch(character):
+            self._skip(_FIELD)
             return Token.FIELD
         return Token.ILLEGAL
 
+    def _skip(self, run: re.Pattern[str]) -> None:
+        found = run.match(self._text, self._next)
+        self._next = found.end() if found else self._next
+
     def _skip_quoted(self, quote: str) -> bool:
+        self._skip(_UNQUOTED[quote])
         while (character := self.peek()) not in {END, "\n"}:
             self._next += 1
             if character == quote:
                 return True
             if character == "\\":
                 self._next += len(self.peek())
+            self._skip(_UNQUOTED[quote])
         return False
 
     def error(self, problem: str) -> InvalidArgumentError:
@@ -131,6 +142,8 @@ def unquote(quoted: str) -> str | None:
         The text, or None if an escape cannot be read.
     """
     quote, body = quoted[0], quoted[1:-1]
+    if "\\" not in body:
+        return body
     out = bytearray()
     position = 0
     while position < len(body):

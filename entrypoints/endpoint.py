@@ -72,7 +72,7 @@ def _remove_stale(path: str) -> None:
         raise StartError(f"cannot look at {path}: {error.strerror}") from None
     if not stat.S_ISSOCK(mode):
         raise StartError(f"{path} is not a socket; it is left alone: choose another address")
-    if _answers(path):
+    if somebody_serves(path):
         raise StartError(f"somebody serves on {path} already, though without our lock beside it")
     try:
         os.unlink(path)  # noqa: PTH108 - paths are texts here
@@ -80,7 +80,12 @@ def _remove_stale(path: str) -> None:
         raise StartError(f"cannot remove the stale socket {path}: {error.strerror}") from None
 
 
-def _answers(path: str) -> bool:
+def somebody_serves(path: str) -> bool:
+    """Tell whether anybody listens on a socket.
+
+    Args:
+        path: of the socket; there may be none.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(_SECONDS)
         try:

@@ -15,6 +15,12 @@ from .trust import distrust
 DATABASE = "metadata.sqlite"
 """The records, in the state directory."""
 
+IMPORTED = "import.json"
+"""What was taken over from the Go snapshotter, until that is confirmed."""
+
+IMPORTING = "import.open.json"
+"""The same, while it is being taken over or given back."""
+
 _GO_DATABASE = "snapshotter/metadata.db"
 
 
@@ -43,12 +49,13 @@ def plain_root(root: str) -> str:
     return require_plain(root, "the state directory", forbidden=":,\\")
 
 
-def claim_root(root: str, *, fresh: bool) -> Lock:
+def claim_root(root: str, *, fresh: bool, importing: bool = False) -> Lock:
     """Make the state directory ours: mode 0700, and locked.
 
     Args:
         root: its path, checked by ``plain_root``.
         fresh: accept that it holds the state of the Go program, or snapshots, and no records.
+        importing: accept that the state of the Go program has been taken over in part.
 
     Returns:
         The lock.
@@ -56,7 +63,7 @@ def claim_root(root: str, *, fresh: bool) -> Lock:
     Raises:
         StartError: it belongs to somebody else or everybody can write to it, another daemon works
             in it, or it holds the state of the Go program, or snapshots without their
-            records. Nothing is left of what was made then.
+            records, or an import that was interrupted. Nothing is left of what was made then.
     """
     made = make_private(root, "the state directory")
     try:
@@ -68,6 +75,8 @@ def claim_root(root: str, *, fresh: bool) -> Lock:
         ) from None
     lock = take_lock(f"{root}/lock", f"the state directory {root}", made)
     try:
+        if not importing:
+            _require_no_open_import(root)
         if not fresh:
             _require_ours(root)
     except StartError:
@@ -99,6 +108,15 @@ def require_own_files(root: str) -> None:
             )
 
 
+def _require_no_open_import(root: str) -> None:
+    # Some directories are here and others are not, whatever records there are.
+    if os.path.lexists(f"{root}/{IMPORTING}"):
+        raise StartError(
+            f"{root} holds an import that was interrupted. Nothing is lost: end it with "
+            "`cvmfs-snapshotter import --apply`, or go back with `cvmfs-snapshotter import --undo`"
+        )
+
+
 def _require_ours(root: str) -> None:
     # containerd still has records of the snapshots in there: if we started empty without a word,
     # every container and image of it would fail one by one.
@@ -108,9 +126,10 @@ def _require_ours(root: str) -> None:
         raise StartError(
             f"{root} holds the state of the Go snapshotter ({_GO_DATABASE}) and none of this one, "
             "while containerd still has records of the snapshots in it.\n"
-            "There are two ways on: import that state, which a later release will do; or start "
-            "with --fresh, with empty records beside it. Nothing of it is touched then, but "
-            "remove the containers and images that use this snapshotter from containerd first."
+            "There are two ways on: import that state, with `cvmfs-snapshotter import`, which "
+            "containers outlive; or start with --fresh, with empty records beside it. Nothing of "
+            "it is touched then, but remove the containers and images that use this snapshotter "
+            "from containerd first."
         )
     lost = _numbered(f"{root}/snapshots") | _numbered(f"{root}/l")
     if lost and not _planned(root):

@@ -3,6 +3,7 @@
 from .containerd import ContainerdError, read_records
 from .content import Content, open_content
 from .reader import BoltError, Bucket, open_bolt
+from .storage import read_storage
 
 __all__ = [
     "BoltError",
@@ -12,4 +13,5 @@ __all__ = [
     "open_bolt",
     "open_content",
     "read_records",
+    "read_storage",
 ]

@@ -68,24 +68,62 @@ class GuardedSources:
             self._missed(layer, outcome, started, until)
         return outcome
 
+    def look_above(
+        self, layer: Layer, below: Sequence[Layer], until: float
+    ) -> Hit | Miss | Trouble:
+        """See ``LayerSources.look_above``.
+
+        Where all are on one source, they are asked for at once: a look-up that was slow then had
+        what that source has left of its own time.
+        """
+        distinct = list(dict.fromkeys(below))
+        if not distinct or any(lower.source != layer.source for lower in distinct):
+            return self.check(below, until) or self.look(layer, until)
+        refused = self._refused(distinct)
+        if refused is not None:
+            return refused
+        started = self._clock.monotonic()
+        outcome = self._inner.look_above(layer, distinct, until)
+        if isinstance(outcome, Trouble):
+            self._troubled(distinct, outcome, started, until)
+            return outcome
+        self._worked(distinct, started)
+        if isinstance(outcome, Hit):
+            self._worked([layer], started)
+        else:
+            self._missed(layer, outcome, started, until)
+        return outcome
+
     def check(self, layers: Sequence[Layer], until: float) -> Trouble | None:
         """See ``LayerSources.check``."""
         distinct = list(dict.fromkeys(layers))
-        for layer in distinct:
-            refusal = self._breakers.refusal(layer.source)
-            if refusal is not None:
-                path = self.path(layer) or ""
-                return Trouble(layer, path, refusal.reason, refusal.detail)
+        refused = self._refused(distinct)
+        if refused is not None:
+            return refused
         started = self._clock.monotonic()
         trouble = self._inner.check(distinct, until)
         if trouble is None:
             self._worked(distinct, started)
-        elif trouble.reason is not Reason.NO_SOURCE:
+        else:
+            self._troubled(distinct, trouble, started, until)
+        return trouble
+
+    def _refused(self, layers: Sequence[Layer]) -> Trouble | None:
+        for layer in layers:
+            refusal = self._breakers.refusal(layer.source)
+            if refusal is not None:
+                path = self.path(layer) or ""
+                return Trouble(layer, path, refusal.reason, refusal.detail)
+        return None
+
+    def _troubled(
+        self, distinct: Sequence[Layer], trouble: Trouble, started: float, until: float
+    ) -> None:
+        if trouble.reason is not Reason.NO_SOURCE:
             before = distinct[: distinct.index(trouble.layer)]
             bad = trouble.layer.source
             self._worked([layer for layer in before if layer.source != bad], started)
             self._missed(trouble.layer, Miss(trouble.reason, trouble.detail, bad), started, until)
-        return trouble
 
     def scan(self, layer: Layer, keep: Callable[[Names], None]) -> Names | Miss:
         """See ``LayerSources.scan``."""

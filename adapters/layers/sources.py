@@ -82,14 +82,46 @@ class Sources:
         source = self._settings.get(layer.source)
         if source is None:
             return Miss(Reason.NO_SOURCE, _GONE, layer.source)
-        return self._look(source, layer.digest, until)
-
-    def _look(self, source: SourceSettings, digest: Digest, until: float) -> Hit | Miss:
         seconds = min(until - self._clock.monotonic(), source.lookup_deadline)
         if seconds <= 0:
             return Miss(Reason.SLOW, f"{_TOO_LATE} this source was asked", source.name)
-        request = {"do": "look", "source": source.request, "layer": digest.hex}
-        answer = self._prober.ask(request, seconds)
+        return self._looked(source, layer.digest, self._ask_look(source, layer, (), seconds))
+
+    def look_above(
+        self, layer: Layer, below: Sequence[Layer], until: float
+    ) -> Hit | Miss | Trouble:
+        """See ``LayerSources.look_above``: one request where all are on one source."""
+        source = self._settings.get(layer.source)
+        distinct = list(dict.fromkeys(below))
+        seconds = until - self._clock.monotonic()
+        if (
+            source is None
+            or not distinct
+            or any(lower.source != layer.source for lower in distinct)
+            # A request has one deadline.
+            or not 0 < seconds <= source.lookup_deadline
+        ):
+            return self.check(below, until) or self.look(layer, until)
+        answer = self._ask_look(source, layer, distinct, seconds)
+        miss = miss_in(answer, source.name)
+        place = place_in(answer, len(distinct) + 1)
+        # Only a failure that says that it is about the layer itself leaves those below sound.
+        if miss is not None and place < len(distinct):
+            return self._trouble(distinct[place], miss.reason, miss.detail)
+        return self._looked(source, layer.digest, answer)
+
+    def _ask_look(
+        self, source: SourceSettings, layer: Layer, below: Sequence[Layer], seconds: float
+    ) -> Message:
+        request = {
+            "do": "look",
+            "source": source.request,
+            "layer": layer.digest.hex,
+            "below": [lower.digest.hex for lower in below],
+        }
+        return self._prober.ask(request, seconds)
+
+    def _looked(self, source: SourceSettings, digest: Digest, answer: Message) -> Hit | Miss:
         miss = miss_in(answer, source.name)
         if miss is not None:
             return miss

@@ -107,6 +107,12 @@ class MemorySources:
         fault = self.faults[source]
         return Miss(fault, f"the source has a fault: {fault.value}", source)
 
+    def look_above(
+        self, layer: Layer, below: Sequence[Layer], until: float
+    ) -> Hit | Miss | Trouble:
+        """See ``LayerSources.look_above``."""
+        return self.check(below, until) or self.look(layer, until)
+
     def check(self, layers: Sequence[Layer], until: float) -> Trouble | None:
         """See ``LayerSources.check``."""
         for layer in dict.fromkeys(layers):

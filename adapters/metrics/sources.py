@@ -58,6 +58,15 @@ class TimedSources:
         self._note("look", (layer,), started)
         return outcome
 
+    def look_above(
+        self, layer: Layer, below: Sequence[Layer], until: float
+    ) -> Hit | Miss | Trouble:
+        """See ``LayerSources.look_above``."""
+        started = self._monotonic()
+        outcome = self._inner.look_above(layer, below, until)
+        self._note("look", (layer, *below), started)
+        return outcome
+
     def check(self, layers: Sequence[Layer], until: float) -> Trouble | None:
         """See ``LayerSources.check``."""
         started = self._monotonic()

@@ -193,9 +193,11 @@ class ProbePool:
             answer = conversation.hold(worker, request)
             answered = True
         except TimeoutError:
-            answer = no_answer(SLOW, conversation.timeout, conversation.last)
+            last = conversation.last or worker.last_sign()
+            answer = no_answer(SLOW, conversation.timeout, last)
         except WorkerError as error:
-            answer = no_answer(FAILED, f"the probe process failed: {error}", conversation.last)
+            last = conversation.last or worker.last_sign()
+            answer = no_answer(FAILED, f"the probe process failed: {error}", last)
         finally:
             if answered:
                 self._staff.give_back(worker, long=long)

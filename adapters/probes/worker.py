@@ -10,6 +10,10 @@ the worker says, under the same number, any number of ``progress`` and at last o
 A worker ends when its standard input does. So it is gone soon after the daemon is, however that
 ended. A death signal (PR_SET_PDEATHSIG) would not do: it comes when the *thread* that started the
 process ends.
+
+A short request may say its progress elsewhere: at the beginning of standard error, which is a file
+in memory, as ``{"id": 7, "progress": {"at": 2}}`` and a newline, the latest in place of the one
+before. That wakes nobody, and is read when there is no answer.
 """
 
 import json
@@ -27,6 +31,7 @@ MESSAGE_BYTES = 1 << 26
 """Longest line that a worker may say: the names of the largest layer that is scanned."""
 
 _PIECE = 1 << 16
+_SIGN_BYTES = 1024
 
 
 class WorkerError(Exception):
@@ -61,18 +66,24 @@ class Worker:
         Raises:
             OSError: it cannot be started.
         """
-        self._process = subprocess.Popen(  # noqa: S603 - the command is ours
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            cwd="/",
-            # No lock, socket or database may be open in a process that outlives a killed daemon.
-            close_fds=True,
-            # A signal from a terminal is meant for the daemon, which ends its workers itself.
-            start_new_session=True,
-        )
+        self._signs = os.fdopen(os.memfd_create("signs"), "rb", buffering=0)
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - the command is ours
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._signs,
+                bufsize=0,
+                cwd="/",
+                # No lock, socket or database may be open in a process that outlives a killed
+                # daemon.
+                close_fds=True,
+                # A signal from a terminal is meant for the daemon, which ends its workers itself.
+                start_new_session=True,
+            )
+        except BaseException:
+            self._signs.close()
+            raise
         if self._process.stdin is None or self._process.stdout is None:
             raise AssertionError("both are pipes")
         self._to, self._from = self._process.stdin, self._process.stdout
@@ -121,6 +132,21 @@ class Worker:
             progress(sign)
             limit = until()
 
+    def last_sign(self) -> Message:
+        """Give the latest sign of progress in standard error; empty if there is none.
+
+        Of the request that was put last; what another one has left there does not count.
+        """
+        line = os.pread(self._signs.fileno(), _SIGN_BYTES, 0).partition(b"\n")[0]
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            return {}
+        if not isinstance(message, dict) or message.get("id") != self._number:
+            return {}
+        sign = message.get("progress")
+        return sign if isinstance(sign, dict) else {}
+
     def kill(self) -> None:
         """Send SIGKILL and do not wait: it may be in an uninterruptible sleep."""
         self._process.kill()
@@ -129,6 +155,7 @@ class Worker:
         """Close our ends of the pipes; only the thread that has the worker may do that."""
         self._to.close()
         self._from.close()
+        self._signs.close()
 
     def _say(self, line: bytes, until: float) -> None:
         rest = memoryview(line)

@@ -37,6 +37,22 @@ class LayerSources(Protocol):
         """
         ...
 
+    def look_above(
+        self, layer: Layer, below: Sequence[Layer], until: float
+    ) -> Hit | Miss | Trouble:
+        """Check the layers that a layer would stand on, then look it up; see both.
+
+        Args:
+            layer: digest and source.
+            below: each is opened and listed first.
+            until: deadline for all of it on the monotonic clock, seconds.
+
+        Returns:
+            What is wrong with the first one below that is out of reach; what the look-up gives if
+            none is.
+        """
+        ...
+
     def check(self, layers: Sequence[Layer], until: float) -> Trouble | None:
         """Tell whether layers that a snapshot stands on are within reach.
 

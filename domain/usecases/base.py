@@ -1,11 +1,13 @@
 """What a new or existing snapshot stands on, read and checked."""
 
 from collections.abc import Sequence
+from typing import Never
 
 import attrs
 
 from ..errors import AlreadyExistsError, InvalidArgumentError, NotFoundError, UnavailableError
 from ..events import LayerUnreachable
+from ..layer import Layer, Trouble
 from ..ports.store import Records
 from ..snapshot import Kind, Snapshot
 from .context import Context
@@ -113,16 +115,35 @@ def require_reachable(context: Context, key: str, chain: Sequence[Snapshot], unt
     Raises:
         UnavailableError: a layer is out of reach; names layer, path and cause.
     """
-    layers = [snapshot.layer for snapshot in chain if snapshot.layer is not None]
+    layers = remote_layers(chain)
     if not layers:
         return
     trouble = context.sources.check(layers, until)
     if trouble is not None:
-        context.events.record(LayerUnreachable(key, trouble))
-        raise UnavailableError(
-            f"layer {trouble.layer.digest} at {trouble.path} cannot be reached "
-            f"({trouble.reason.value}): {trouble.detail}"
-        )
+        refuse_unreachable(context, key, trouble)
+
+
+def remote_layers(chain: Sequence[Snapshot]) -> list[Layer]:
+    """Give the layers behind the remote snapshots of a chain, in its order."""
+    return [snapshot.layer for snapshot in chain if snapshot.layer is not None]
+
+
+def refuse_unreachable(context: Context, key: str, trouble: Trouble) -> Never:
+    """Refuse what would stand on a layer that is out of reach.
+
+    Args:
+        context: the ports.
+        key: the snapshot that was asked for.
+        trouble: what is wrong with the layer.
+
+    Raises:
+        UnavailableError: always; names layer, path and cause.
+    """
+    context.events.record(LayerUnreachable(key, trouble))
+    raise UnavailableError(
+        f"layer {trouble.layer.digest} at {trouble.path} cannot be reached "
+        f"({trouble.reason.value}): {trouble.detail}"
+    )
 
 
 def deadline(context: Context) -> float:

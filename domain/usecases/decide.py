@@ -6,10 +6,10 @@ import attrs
 
 from .. import labels as label_rules
 from ..companions import Companion, Plan
-from ..layer import Digest, Hit, Layer, Miss, Reason, chain_id
+from ..layer import Digest, Hit, Layer, Miss, Reason, Trouble, chain_id
 from ..mounts import fits
 from ..snapshot import Snapshot, provide
-from .base import Base
+from .base import Base, refuse_unreachable, remote_layers, require_reachable
 from .context import Context
 from .translate import translate
 
@@ -30,15 +30,17 @@ class Accepted:
 
 
 def decide(
-    context: Context, base: Base, labels: Mapping[str, str], until: float
+    context: Context, key: str, base: Base, labels: Mapping[str, str], until: float
 ) -> Accepted | Miss:
     """Decide on the layer that the labels of a Prepare ask for.
 
     The sources are asked in their order until one has the layer and nothing speaks against it.
-    Whatever does makes it a miss, and the pull goes on as if there were no source.
+    Whatever does makes it a miss, and the pull goes on as if there were no source. What it would
+    stand on has to be within reach even so.
 
     Args:
         context: the ports.
+        key: key of the Prepare.
         base: what the layer would stand on.
         labels: checked labels, the target among them.
         until: deadline for look-ups on the monotonic clock, seconds.
@@ -46,7 +48,41 @@ def decide(
     Returns:
         The layer, ready to be recorded; or the miss of the source that says most: anything before
         absence.
+
+    Raises:
+        UnavailableError: a layer that it would stand on is out of reach.
     """
+    looks = _Looks(context, key, base, until)
+    decided = _decide(context, base, labels, looks)
+    if not looks.checked:
+        require_reachable(context, key, base.chain, until)
+    return decided
+
+
+@attrs.define
+class _Looks:
+    """The look-ups of one request; the first one checks also what the layer would stand on."""
+
+    context: Context
+    key: str
+    base: Base
+    until: float
+    checked: bool = False
+
+    def at(self, layer: Layer) -> Hit | Miss:
+        sources = self.context.sources
+        if self.checked:
+            return sources.look(layer, self.until)
+        found = sources.look_above(layer, remote_layers(self.base.chain), self.until)
+        if isinstance(found, Trouble):
+            refuse_unreachable(self.context, self.key, found)
+        self.checked = True
+        return found
+
+
+def _decide(
+    context: Context, base: Base, labels: Mapping[str, str], looks: _Looks
+) -> Accepted | Miss:
     wanted = asked_for(labels)
     if isinstance(wanted, Miss):
         return wanted
@@ -58,9 +94,9 @@ def decide(
     parent_identifier = base.parent.identifier if base.parent else 0
     provided = context.store.read(lambda r: r.find_remote(parent_identifier, str(target)))
     if provided is not None and provided.layer is not None and not staged:
-        again = context.sources.look(provided.layer, until)
+        again = looks.at(provided.layer)
         return again if isinstance(again, Miss) else Accepted(again, None)
-    asking = _Asking(context, base, labels, target, until, staged=staged)
+    asking = _Asking(context, base, labels, target, looks, staged=staged)
     misses: list[Miss] = []
     for name in context.sources.names:
         outcome = asking.on(Layer(name, digest))
@@ -80,12 +116,12 @@ class _Asking:
     base: Base
     labels: Mapping[str, str]
     target: Digest
-    until: float
+    looks: _Looks
     staged: bool = attrs.field(kw_only=True)
 
     def on(self, layer: Layer) -> Accepted | Miss:
         context, base = self.context, self.base
-        found = context.sources.look(layer, self.until)
+        found = self.looks.at(layer)
         if isinstance(found, Miss):
             return found
         wrong = contradiction(

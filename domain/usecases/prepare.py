@@ -32,7 +32,7 @@ def prepare(
     given = label_rules.checked(labels)
     base = base_for(context, key, parent)
     until = deadline(context)
-    _require_chain(context, key, base, until)
+    _require_whole(context, base)
     if label_rules.TARGET in given:
         done = provide_if_published(context, key, base, given, until)
         if not isinstance(done, Miss):
@@ -40,6 +40,7 @@ def prepare(
         if base.parent is None and (comes_later(base, given) or done.reason is Reason.WRONG_CHAIN):
             given[label_rules.OVER_NOTHING] = "true"
     else:
+        require_reachable(context, key, base.chain, until)
         note_if_unpacked(context, key, base, given)
     return _create(context, Kind.ACTIVE, key, base, given)
 
@@ -49,14 +50,15 @@ def view(context: Context, key: str, parent: str, labels: Mapping[str, str]) -> 
     require_name("key", key)
     given = label_rules.checked(labels)
     base = base_for(context, key, parent)
-    _require_chain(context, key, base, deadline(context))
+    until = deadline(context)
+    _require_whole(context, base)
+    require_reachable(context, key, base.chain, until)
     return _create(context, Kind.VIEW, key, base, given)
 
 
-def _require_chain(context: Context, key: str, base: Base, until: float) -> None:
+def _require_whole(context: Context, base: Base) -> None:
     require_files(context, base.chain)
     require_companions(context, base.chain)
-    require_reachable(context, key, base.chain, until)
 
 
 def _create(

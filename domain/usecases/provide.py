@@ -35,9 +35,10 @@ def provide_if_published(
     Raises:
         AlreadyExistsError: the layer has been provided; or the key is taken.
         NotFoundError: the parent was removed meanwhile.
+        UnavailableError: a layer that it would stand on is out of reach.
     """
     started = context.clock.monotonic()
-    decided = decide(context, base, labels, until)
+    decided = decide(context, key, base, labels, until)
     done = decided if isinstance(decided, Miss) else _record(context, key, base, labels, decided)
     context.events.record(
         LayerDecided(

@@ -16,6 +16,7 @@ from .doctor import add_doctor
 from .drain import add_drain
 from .explain import add_explain
 from .failing import PROGRAM
+from .importing import add_import
 from .info import add_info
 from .ls import add_ls
 from .reconcile import add_reconcile
@@ -37,6 +38,7 @@ COMMANDS = (
     add_release,
     add_drain,
     add_reconcile,
+    add_import,
     add_config_command,
     add_containerd_config,
     add_containerd_setup,

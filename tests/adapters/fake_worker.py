@@ -33,6 +33,17 @@ for line in sys.stdin.buffer:
         case "stuck":
             say({"id": number, "progress": {"at": 7}})
             time.sleep(1000)
+        case "note":
+            # A longer one before it shows that the latest counts, up to the end of its line.
+            before = json.dumps({"id": number, "progress": {"at": 123456}})
+            os.pwrite(2, f"{before}\n".encode(), 0)
+            os.pwrite(2, f"{request['line'].replace('NUMBER', str(number))}\n".encode(), 0)
+            if request["then"] == "exit":
+                sys.exit(1)
+            if request["then"] == "answer":
+                say({"id": number, "answer": {}})
+            else:
+                time.sleep(1000)
         case "length":
             say({"id": number, "answer": {"length": len(line)}})
         case "raw":

@@ -83,6 +83,35 @@ def test_last_sign(make: Make) -> None:
     assert {"at": 7} == pool.ask({"do": "stuck"}, 0.5)["last"]
 
 
+@pytest.mark.parametrize(
+    ("line", "last"),
+    [
+        ('{"id": NUMBER, "progress": {"at": 3}}', {"at": 3}),
+        ('{"id": 0, "progress": {"at": 3}}', {}),
+        ('{"id": NUMBER, "progress": 3}', {}),
+        ('{"id": NUMBER}', {}),
+        ("[NUMBER]", {}),
+        ("Traceback (most recent call last):", {}),
+        ("", {}),
+    ],
+)
+@pytest.mark.parametrize(("then", "reason"), [("hang", "slow"), ("exit", "failed")])
+def test_noted_sign(make: Make, line: str, last: object, then: str, reason: str) -> None:
+    """A sign in standard error is told when there is no answer, if it is of this request."""
+    answer = make().ask({"do": "note", "line": line, "then": then}, 0.5 if then == "hang" else 10)
+
+    assert (reason, last) == (answer["reason"], answer["last"])
+
+
+def test_noted_sign_of_before(make: Make) -> None:
+    """What an earlier request has noted says nothing about a later one."""
+    pool = make()
+    line = '{"id": NUMBER, "progress": {"at": 3}}'
+
+    assert {} == pool.ask({"do": "note", "line": line, "then": "answer"}, 10.0)
+    assert {} == pool.ask({"do": "exit"}, 10.0)["last"]
+
+
 def test_stopped_worker(make: Make) -> None:
     """A process that does not even read is given up at the deadline, however long the request."""
     pool = make()

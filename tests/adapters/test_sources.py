@@ -11,10 +11,10 @@ from cvmfs_snapshotter.adapters.memory import MemoryClock
 from cvmfs_snapshotter.domain.companions import Directory, Names
 from cvmfs_snapshotter.domain.layer import Digest, Hit, Layer, Miss, Reason, Trouble
 
-A, B = Digest("a" * 64), Digest("b" * 64)
+A, B, C = (Digest(letter * 64) for letter in "abc")
 ONE = SourceSettings("one", "cvmfs", "one.example.org", "/cvmfs/one")
 TWO = SourceSettings("two", "directory", "", "/mnt/two", "/host/two", lookup_deadline=9.0)
-FOUND = {"diff_id": None, "proven": True}
+FOUND: Mapping[str, object] = {"diff_id": None, "proven": True}
 
 
 RESULT = {
@@ -156,6 +156,71 @@ def test_check_is_one_request(clock: MemoryClock) -> None:
     assert Sources([ONE, TWO], prober, clock).check(layers, 5.0) is None
     assert [[0, A.hex], [1, A.hex], [0, B.hex]] == prober.asked[0]["layers"]
     assert [TWO.request, ONE.request] == prober.asked[0]["sources"]
+
+
+def test_look_above_is_one_request(clock: MemoryClock) -> None:
+    """A layer and those below it on its source are asked for together, each of them once."""
+    prober = Prober(FOUND)
+    below = [Layer("two", A), Layer("two", A)]
+    found = Sources([ONE, TWO], prober, clock).look_above(Layer("two", B), below, 5.0)
+
+    assert Hit(Layer("two", B), None) == found
+    assert [{"do": "look", "source": TWO.request, "layer": B.hex, "below": [A.hex]}] == (
+        prober.asked
+    )
+
+
+@pytest.mark.parametrize(
+    ("below", "until", "asked"),
+    [
+        ([], 5.0, ["look"]),
+        ([Layer("two", A), Layer("one", A)], 5.0, ["check", "look"]),
+        ([Layer("two", A)], TWO.lookup_deadline + 1.0, ["check", "look"]),
+        ([Layer("two", A)], 0.0, []),
+        ([Layer("gone", A)], 5.0, []),
+    ],
+)
+def test_look_above_in_steps(
+    clock: MemoryClock, below: list[Layer], until: float, asked: list[str]
+) -> None:
+    """Where one request would not do, the layers below are checked first."""
+    prober = Prober(FOUND, FOUND)
+    Sources([ONE, TWO], prober, clock).look_above(Layer("two", B), below, until)
+
+    assert asked == [request["do"] for request in prober.asked]
+
+
+@pytest.mark.parametrize(
+    ("answer", "place"),
+    [
+        ({"reason": "absent", "detail": "d", "at": 0}, 0),
+        ({"reason": "absent", "detail": "d", "at": 1}, 1),
+        ({"reason": "absent", "detail": "d", "at": 2}, None),
+        ({"reason": "slow", "detail": "d", "last": {"at": 1}}, 1),
+        ({"reason": "slow", "detail": "d", "last": {"at": 2}}, None),
+        # Nothing says that those below are sound.
+        ({"reason": "failed", "detail": "d"}, 0),
+        ({"reason": "slow", "detail": "d", "last": {}}, 0),
+        ({"reason": "slow", "detail": "d", "last": {"at": 99}}, 0),
+        ({"reason": "busy", "detail": "d", "last": {}}, 0),
+    ],
+)
+def test_look_above_names_the_layer(
+    clock: MemoryClock, answer: Mapping[str, object], place: int | None
+) -> None:
+    """What fails at one below is its trouble; a miss is what fails at the layer itself."""
+    below = [Layer("two", A), Layer("two", C)]
+    found = Sources([TWO], Prober(answer), clock).look_above(Layer("two", B), below, 5.0)
+
+    if place is None:
+        assert Miss(Reason(answer["reason"]), "d", "two") == found
+    else:
+        assert isinstance(found, Trouble)
+        assert (below[place], Reason(answer["reason"]), "d") == (
+            found.layer,
+            found.reason,
+            found.detail,
+        )
 
 
 @pytest.mark.parametrize(

@@ -417,6 +417,49 @@ def test_check_says_where_it_is(tmp_path: Path, directory: Path) -> None:
     assert [{"at": 0}, {"at": 1}] == signs
 
 
+def look_above(
+    root: Path, layer: str, below: list[str], repository: str | None = None
+) -> tuple[dict[str, object], list[dict[str, object]]]:
+    """Look a layer up after those below it; gives the answer and the signs of progress."""
+    signs: list[dict[str, object]] = []
+    source = {"root": str(root), "repository": repository}
+    request = {"do": "look", "source": source, "layer": layer, "below": below}
+    return answer(request, signs.append), signs
+
+
+def test_look_above(tmp_path: Path, directory: Path) -> None:
+    """With what lies below it a layer is found as without, and each place is said."""
+    found, signs = look_above(tmp_path, HEX, [HEX, HEX])
+
+    assert ask("look", tmp_path) == found
+    assert [{"at": 0}, {"at": 1}, {"at": 2}] == signs
+
+
+@pytest.mark.parametrize(
+    ("layer", "below", "at"),
+    [
+        (HEX, ["e" * 64], 0),
+        (HEX, [HEX, "e" * 64, "f" * 64], 1),
+        ("e" * 64, [HEX, HEX], 2),
+        ("e" * 64, ["f" * 64], 0),
+    ],
+)
+def test_look_above_names_the_first(
+    tmp_path: Path, directory: Path, layer: str, below: list[str], at: int
+) -> None:
+    """The first that is out of reach is named, the layer itself being the last."""
+    found, _ = look_above(tmp_path, layer, below)
+
+    assert (at, "absent") == (found["at"], found["reason"])
+
+
+def test_look_above_without_source(tmp_path: Path) -> None:
+    """A source that is not there is trouble for what lies below."""
+    found, _ = look_above(tmp_path / "gone", HEX, [HEX])
+
+    assert (0, "not-mounted") == (found["at"], found["reason"])
+
+
 def test_scan(tmp_path: Path, directory: Path) -> None:
     """Every name is counted once; catalog markers in the root are expected, deeper ones told."""
     files = directory / "layerfs"
@@ -798,3 +841,27 @@ def test_worker_over_pipes(tmp_path: Path, directory: Path) -> None:
         (a["id"], a["answer"]["diff_id"], a["answer"]["proven"]) for a in answers
     ]
     assert "" == run.stderr
+
+
+@pytest.mark.parametrize("do", ["look", "check"])
+def test_short_requests_note_their_progress(tmp_path: Path, directory: Path, do: str) -> None:
+    """Where a look-up or check has come to stands in standard error, and nowhere else."""
+    source = {"root": str(tmp_path), "repository": None}
+    requests: dict[str, dict[str, object]] = {
+        "look": {"source": source, "layer": HEX, "below": [HEX] * 3},
+        "check": {"sources": [source], "layers": [[0, HEX]] * 4},
+    }
+    with (tmp_path / "signs").open("w+b") as signs:
+        run = subprocess.run(
+            [sys.executable, "-I", "-m", WORKER_MODULE],
+            input=json.dumps({"id": 7, "do": do, **requests[do]}).encode(),
+            check=True,
+            stdout=subprocess.PIPE,
+            stderr=signs,
+        )
+
+    (only,) = run.stdout.splitlines()
+    assert {"id", "answer"} == set(json.loads(only))
+    noted = (tmp_path / "signs").read_text()
+    assert {"id": 7, "progress": {"at": 3}} == json.loads(noted)
+    assert noted.endswith("\n")

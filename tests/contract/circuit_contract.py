@@ -95,6 +95,33 @@ class CircuitContract:
             assert isinstance(outcome, Miss)
             assert (Reason.CIRCUIT, ONE) == (outcome.reason, outcome.source)
 
+    def test_look_above_is_refused(self, world: CircuitWorld) -> None:
+        """An open source below is trouble, and one that is open for the layer alone a miss."""
+        closed, opened = world.publish(TWO, A), world.publish(ONE, A)
+        open_circuit(world, ONE)
+        world.mount(ONE)
+        until = soon(world.sources)
+        trouble = [
+            world.sources.look_above(Layer(ONE, B), [opened], until),
+            world.sources.look_above(Layer(TWO, B), [closed, opened], until),
+        ]
+        miss = world.sources.look_above(opened, [closed], until)
+
+        for each in trouble:
+            assert isinstance(each, Trouble)
+            assert (opened, Reason.CIRCUIT) == (each.layer, each.reason)
+        assert isinstance(miss, Miss)
+        assert (Reason.CIRCUIT, ONE) == (miss.reason, miss.source)
+
+    def test_look_above_opens(self, world: CircuitWorld) -> None:
+        """What it finds below counts like what a check finds."""
+        below, layer = world.publish(ONE, A), world.publish(ONE, B)
+        world.unmount(ONE)
+        for _ in range(2):
+            world.sources.look_above(layer, [below], soon(world.sources))
+
+        assert State.OPEN is world.breakers.standing(ONE).circuit.state
+
     def test_others_go_on(self, world: CircuitWorld) -> None:
         """An open circuit says nothing about another source."""
         layer = world.publish(TWO, A)

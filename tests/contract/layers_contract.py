@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from cvmfs_snapshotter.domain.companions import Directory, Names
-from cvmfs_snapshotter.domain.layer import Digest, Hit, Layer, Miss, Reason
+from cvmfs_snapshotter.domain.layer import Digest, Hit, Layer, Miss, Reason, Trouble
 from cvmfs_snapshotter.domain.policy import Policy
 from cvmfs_snapshotter.domain.ports.layers import LayerSources
 from cvmfs_snapshotter.domain.ports.trials import Trials
@@ -156,6 +156,40 @@ class LayersContract:
 
         assert trouble is not None
         assert Reason.NO_SOURCE is trouble.reason
+
+    def test_look_above(self, world: World) -> None:
+        """A layer above others is found, or missed, as by a look-up."""
+        below = [world.publish(ONE, A), world.publish(TWO, B)]
+        layer = world.publish(ONE, C, DIFF_ID)
+        for lower in ([], below[:1], below, below[:1] * 2):
+            until = soon(world.sources)
+            missed = world.sources.look_above(Layer(TWO, C), lower, until)
+
+            assert Hit(layer, DIFF_ID) == world.sources.look_above(layer, lower, until)
+            assert isinstance(missed, Miss)
+            assert (Reason.ABSENT, TWO) == (missed.reason, missed.source)
+
+    def test_look_above_trouble(self, world: World) -> None:
+        """The first layer below that is out of reach is named, whatever the layer itself is."""
+        below = [world.publish(ONE, A), Layer(ONE, B), Layer(TWO, A)]
+        for layer in (world.publish(ONE, C), Layer(ONE, B), Layer(TWO, C)):
+            trouble = world.sources.look_above(layer, below, soon(world.sources))
+
+            assert isinstance(trouble, Trouble)
+            assert (below[1], world.path(ONE, B), Reason.ABSENT) == (
+                trouble.layer,
+                trouble.path,
+                trouble.reason,
+            )
+
+    def test_look_above_broken_source(self, world: World) -> None:
+        """A source that is not mounted is trouble for what lies below, no miss."""
+        below, layer = world.publish(ONE, A), world.publish(ONE, B)
+        world.unmount(ONE)
+        trouble = world.sources.look_above(layer, [below], soon(world.sources))
+
+        assert isinstance(trouble, Trouble)
+        assert (below, Reason.NOT_MOUNTED) == (trouble.layer, trouble.reason)
 
     def test_scan(self, world: World) -> None:
         """A scan tells what the names say, and hands that over once."""

@@ -1048,6 +1048,8 @@ class SnapshotterContract:
 
         for call in (
             lambda: s.prepare("k", remote.name, pull_labels(CHAIN_2, BLOB_2)),
+            # What would be a miss without a look at any source.
+            lambda: s.prepare("k", remote.name, pull_labels("no digest", BLOB_2)),
             lambda: s.prepare("k", remote.name, {}),
             lambda: s.prepare("k", local, {}),
             lambda: s.view("k", local, {}),

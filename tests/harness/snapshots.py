@@ -70,6 +70,17 @@ class Snapshots:
         answer = self._stub.Prepare(request, timeout=TIMEOUT, metadata=self._metadata)
         return list(answer.mounts)
 
+    def view(self, key: str, parent: str, labels: dict[str, str] | None = None) -> list[Mount]:
+        """Make a read-only snapshot; tell its mounts."""
+        request = snapshots_pb2.ViewSnapshotRequest(
+            snapshotter=self.snapshotter,
+            key=key,
+            parent=parent,
+            labels=self._keep | (labels or {}),
+        )
+        answer = self._stub.View(request, timeout=TIMEOUT, metadata=self._metadata)
+        return list(answer.mounts)
+
     def commit(self, name: str, key: str, labels: dict[str, str] | None = None) -> None:
         """Turn a writable snapshot into a committed one."""
         request = snapshots_pb2.CommitSnapshotRequest(

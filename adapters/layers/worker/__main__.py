@@ -3,8 +3,9 @@
 ======  ==================================  ==================================================
 ``do``  beside it                           answer
 ======  ==================================  ==================================================
-look    ``source``, ``layer``               ``diff_id`` and ``size`` (null if none is recorded),
-                                            ``proven``, ``stamp``
+look    ``source``, ``layer``; ``below``:   ``diff_id`` and ``size`` (null if none is recorded),
+        layers of the same source, checked  ``proven``, ``stamp``; if one is out of reach, as
+        first, if there are any             for ``check``, ``layer`` being the last of all
 check   ``sources``, ``layers`` (pairs of   ``proven``; if one is out of reach, ``at``, its
         index of source, and layer)         place in ``layers``, with ``reason`` and ``detail``
 scan    ``source``, ``layer``               see ``scanning.Scan``
@@ -22,8 +23,10 @@ survey  ``source``                          see ``surveying.survey``
 A source is ``root`` and ``repository``, which is null for a plain directory. A layer is the
 digits of its digest. ``proven`` tells whether each source's repository said its own name. A
 request that fails is answered with ``reason`` (a value of ``domain.layer.Reason``) and ``detail``.
+``look`` and ``check`` note at the beginning of standard error which layer they come to.
 """
 
+import contextlib
 import json
 import os
 import resource
@@ -49,32 +52,49 @@ from .surveying import survey
 
 Report = Callable[[dict[str, object]], None]
 
+_STANDARD_ERROR = 2
+
 MEMORY_BYTES = 1 << 30
 """Address space of a worker: a directory of millions of names must not use up the node's."""
 
 
-def look(request: dict[str, Any], _: Report) -> dict[str, object]:
-    """Look one layer up; see the table above."""
-    source, digits = request["source"], request["layer"]
-    path = source["root"]
-    with source_root(path) as root:
-        proven = _require_source(source, root)
-        with _layer(source, root, digits) as layer:
-            layer.list_first()
-            # Once more for the files themselves: something else could be mounted further down.
-            if source["repository"] is not None:
-                require_repository(layer.files, layer.path, source["repository"])
-            try:
-                stamp = Ingest(layer.files).stamp(layer.files)
-            except OSError as error:
-                raise miss_of(error, layer.path) from error
-            found = recorded(layer, digits)
-            return {
-                "diff_id": None if found is None else found.diff_id,
-                "size": None if found is None else found.size,
-                "proven": proven,
-                "stamp": stamp,
-            }
+def look(request: dict[str, Any], report: Report) -> dict[str, object]:
+    """Open and list the layers below, then look one layer up; see the table above."""
+    source, below = request["source"], request.get("below", [])
+    at = 0
+    try:
+        with source_root(source["root"]) as root:
+            proven = _require_source(source, root)
+            for digits in below:
+                report({"at": at})
+                with _layer(source, root, digits) as layer:
+                    layer.list_first()
+                at += 1
+            if below:
+                report({"at": at})
+            return {**_looked(source, root, request["layer"]), "proven": proven}
+    except MissError as miss:
+        if not below:
+            raise
+        return {"at": at, "reason": miss.reason, "detail": miss.detail}
+
+
+def _looked(source: dict[str, Any], root: int, digits: str) -> dict[str, object]:
+    with _layer(source, root, digits) as layer:
+        layer.list_first()
+        # Once more for the files themselves: something else could be mounted further down.
+        if source["repository"] is not None:
+            require_repository(layer.files, layer.path, source["repository"])
+        try:
+            stamp = Ingest(layer.files).stamp(layer.files)
+        except OSError as error:
+            raise miss_of(error, layer.path) from error
+        found = recorded(layer, digits)
+        return {
+            "diff_id": None if found is None else found.diff_id,
+            "size": None if found is None else found.size,
+            "stamp": stamp,
+        }
 
 
 def check(request: dict[str, Any], report: Report) -> dict[str, object]:
@@ -220,7 +240,20 @@ def main() -> None:
     for line in sys.stdin.buffer:
         request = json.loads(line)
         number = request["id"]
-        _say(number, "answer", answer(request, partial(_say, number, "progress")))
+        short = request["do"] in _NOTING
+        report = partial(_note, number) if short else partial(_say, number, "progress")
+        _say(number, "answer", answer(request, report))
+
+
+_NOTING = {"look", "check"}
+"""What takes so short that nobody waits longer because of its progress."""
+
+
+def _note(number: int, content: dict[str, Any]) -> None:
+    # By hand, without an encoder: for each layer of a chain.
+    line = b'{"id": %d, "progress": {"at": %d}}\n' % (number, content["at"])
+    with contextlib.suppress(OSError):
+        os.pwrite(_STANDARD_ERROR, line, 0)
 
 
 def _say(number: object, kind: str, content: dict[str, object]) -> None:

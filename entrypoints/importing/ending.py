@@ -1,0 +1,169 @@
+"""The end of an import: making it final, or giving everything back."""
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+import attrs
+
+from cvmfs_snapshotter.adapters.companions import DiskCompanions
+from cvmfs_snapshotter.adapters.directories import DiskDirectories
+from cvmfs_snapshotter.adapters.directories.old import OldDirectories
+from cvmfs_snapshotter.adapters.sqlite.replacing import finish_restore
+from cvmfs_snapshotter.adapters.sqlite.untouched import beside
+from cvmfs_snapshotter.adapters.unmount import unmount
+from cvmfs_snapshotter.domain.filters import Pins
+from cvmfs_snapshotter.domain.ports.store import Position, Records
+
+from .. import databases
+from ..errors import StartError
+from ..root import claim_root, database_path, plain_root
+from ..telling import require_root_user, told
+from .journal import Journal, find_journal, forget_journal, reopen_journal
+from .old import Old, held_still
+
+_PAGE = 1000
+_SHOWN = 5
+
+
+@attrs.frozen
+class Confirmed:
+    """What was given up.
+
+    Attributes:
+        base: where the old state was.
+        unmounted: mounts of layers that were taken away.
+        left: what is in the old directory that does not belong to a snapshotter.
+    """
+
+    base: str
+    unmounted: int
+    left: tuple[str, ...]
+
+
+def confirm(root: str) -> Confirmed:
+    """Give the old state up, with all that was left out. Our daemon may be running.
+
+    Args:
+        root: the state directory.
+
+    Returns:
+        What was given up.
+
+    Raises:
+        StartError: there is no import, or something of the old state is in use. Whatever was done
+            until then need not be done again.
+    """
+    root = plain_root(root)
+    require_root_user()
+    with told():
+        written = find_journal(root)
+        if written is None or written.open:
+            raise StartError(f"{root} holds no import that could be confirmed")
+        old = Old(written.journal.base)
+        unmounted = 0
+        if os.path.lexists(old.base):
+            with ExitStack() as held:
+                if os.path.lexists(old.database):
+                    held.enter_context(held_still(old, ""))
+                unmounted = _give_up(old, root)
+        left = _remove_base(old)
+        forget_journal(root)
+    return Confirmed(old.base, unmounted, left)
+
+
+def _give_up(old: Old, root: str) -> int:
+    points = old.mount_points()
+    for point in points:
+        try:
+            unmount(point)
+        except OSError as error:
+            raise StartError(
+                f"{point} cannot be unmounted: {error.strerror}. `fuser -vm {point}` shows who "
+                "uses it; nothing was deleted"
+            ) from error
+    # The rest is deleted only where nothing of a source could be reached.
+    left = old.mount_points()
+    if left:
+        raise StartError(f"{left[0]} is still mounted; nothing was deleted")
+    if os.path.lexists(f"{old.base}/snapshots"):
+        OldDirectories(old.base, root).remove_rest()
+    Path(old.database).unlink(missing_ok=True)
+    return len(points)
+
+
+def _remove_base(old: Old) -> tuple[str, ...]:
+    base = Path(old.base)
+    if not base.exists():
+        return ()
+    left = tuple(sorted(path.name for path in base.iterdir()))
+    if not left:
+        base.rmdir()
+    return left
+
+
+def undo(root: str) -> Journal:
+    """Give everything back to the Go snapshotter. No daemon may be running.
+
+    Args:
+        root: the state directory.
+
+    Returns:
+        What had been taken over.
+
+    Raises:
+        StartError: there is no import, a daemon is running, or there are snapshots by now of which
+            the Go snapshotter would know nothing; nothing was changed then.
+    """
+    root = plain_root(root)
+    require_root_user()
+    with told(), ExitStack() as held:
+        written = find_journal(root)
+        if written is None:
+            raise StartError(f"{root} holds no import that could be undone")
+        journal = written.journal
+        held.enter_context(held_still(Old(journal.base), ""))
+        held.callback(claim_root(root, fresh=True, importing=True).release)
+        if not written.open:
+            _require_unchanged(root, journal)
+            reopen_journal(root)
+        OldDirectories(journal.base, root).take_back(journal.directories)
+        _forget(root)
+        forget_journal(root)
+    return journal
+
+
+def _require_unchanged(root: str, journal: Journal) -> None:
+    known = set(journal.snapshots)
+    new = [n for i, n in databases.read(root, _all) if (i, n) not in known]
+    if new:
+        raise StartError(
+            f"{len(new)} snapshots were made since the import, of which the Go snapshotter would "
+            f"know nothing: {', '.join(map(repr, new[:_SHOWN]))}"
+            f"{' and others' if len(new) > _SHOWN else ''}. Remove their containers and images "
+            "first; nothing was changed"
+        )
+
+
+def _all(records: Records) -> list[tuple[int, str]]:
+    found: list[tuple[int, str]] = []
+    after: Position | None = None
+    while page := records.page(Pins(), after, _PAGE):
+        found += [(snapshot.identifier, snapshot.name) for snapshot in page]
+        after = Position.of(page[-1])
+    return found
+
+
+def _forget(root: str) -> None:
+    path = Path(database_path(root))
+    finish_restore(path)
+    for found in path.parent.glob(f"{path.name}.importing*"):
+        found.unlink()
+    # The database last: without it the others are nothing.
+    for suffix in ("-wal", "-shm", ""):
+        beside(path, suffix).unlink(missing_ok=True)
+    directories, companions = DiskDirectories(root), DiskCompanions(Path(root))
+    for identifier in directories.present():
+        directories.remove(identifier)
+    for number in companions.present():
+        companions.remove(number)

@@ -1,0 +1,124 @@
+"""What an import has taken over, written down until it is confirmed or undone.
+
+As long as directories are being moved its name is ``root.IMPORTING``, and no daemon starts; then
+it is ``root.IMPORTED``.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import attrs
+
+from ..errors import StartError
+from ..root import IMPORTED, IMPORTING
+
+
+@attrs.frozen
+class Journal:
+    """What was taken over.
+
+    Attributes:
+        base: where it came from.
+        directories: identifiers whose directories came along.
+        snapshots: identifier and name of each.
+    """
+
+    base: str
+    directories: tuple[int, ...]
+    snapshots: tuple[tuple[int, str], ...]
+
+
+@attrs.frozen
+class Written:
+    """A journal that was found.
+
+    Attributes:
+        journal: what it says.
+        open: whether directories are being moved.
+    """
+
+    journal: Journal
+    open: bool
+
+
+def find_journal(root: str) -> Written | None:
+    """Read the journal of a state directory; None if there is none.
+
+    Raises:
+        StartError: it cannot be read.
+    """
+    for name in (IMPORTING, IMPORTED):
+        path = Path(root) / name
+        try:
+            found = json.loads(path.read_text())
+            journal = Journal(
+                str(found["base"]),
+                tuple(map(int, found["directories"])),
+                tuple((int(identifier), str(name)) for identifier, name in found["snapshots"]),
+            )
+        except FileNotFoundError:
+            continue
+        except NotADirectoryError:
+            return None
+        except OSError as error:
+            raise StartError(f"{path} cannot be read: {error.strerror}") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise StartError(f"{path} is damaged: {error!r}") from error
+        return Written(journal, open=name == IMPORTING)
+    return None
+
+
+def open_journal(root: str, journal: Journal) -> None:
+    """Write down, durably, what is about to be moved.
+
+    Raises:
+        OSError: that failed; nothing is written down then.
+    """
+    path = Path(root) / IMPORTING
+    new = path.with_suffix(".new")
+    with new.open("w") as file:
+        json.dump(attrs.asdict(journal), file)
+        file.flush()
+        os.fsync(file.fileno())
+    new.rename(path)
+    _sync(root)
+
+
+def close_journal(root: str) -> None:
+    """Write down that everything was moved.
+
+    Raises:
+        OSError: that failed.
+    """
+    (Path(root) / IMPORTING).rename(Path(root) / IMPORTED)
+    _sync(root)
+
+
+def reopen_journal(root: str) -> None:
+    """Write down that everything is about to be moved back.
+
+    Raises:
+        OSError: that failed.
+    """
+    (Path(root) / IMPORTED).rename(Path(root) / IMPORTING)
+    _sync(root)
+
+
+def forget_journal(root: str) -> None:
+    """Forget the import.
+
+    Raises:
+        OSError: that failed.
+    """
+    for name in (IMPORTING, IMPORTED):
+        (Path(root) / name).unlink(missing_ok=True)
+    _sync(root)
+
+
+def _sync(root: str) -> None:
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

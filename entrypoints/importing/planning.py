@@ -1,0 +1,170 @@
+"""What an import would do."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import attrs
+
+from cvmfs_snapshotter.adapters.logs.logger import Logger
+from cvmfs_snapshotter.adapters.sqlite import open_store
+from cvmfs_snapshotter.adapters.sqlite.migrate import prepare_database
+from cvmfs_snapshotter.domain.importing import ImportPlan
+from cvmfs_snapshotter.domain.usecases.context import Context
+from cvmfs_snapshotter.domain.usecases.import_snapshots import plan_import
+
+from ..compose import compose
+from ..config import Config
+from ..errors import StartError
+from ..root import database_path, plain_root
+from ..telling import require_root_user, told
+from .journal import find_journal
+from .old import Old, find_old, held_still
+
+
+@attrs.frozen
+class Wanted:
+    """What is to be imported.
+
+    Attributes:
+        directory: root directory of the Go snapshotter.
+        root: the state directory.
+        address: path of the socket.
+        config: the daemon's configuration.
+        patience: seconds for each look at a source.
+    """
+
+    directory: str
+    root: str
+    address: str
+    config: Config
+    patience: float
+
+
+@attrs.frozen
+class Planned:
+    """What would be done.
+
+    Attributes:
+        base: where the old state is.
+        root: where it is to go.
+        plan: by snapshot.
+    """
+
+    base: str
+    root: str
+    plan: ImportPlan
+
+
+def preview(wanted: Wanted, logger: Logger) -> Planned:
+    """Find out what an import would do. Nothing is changed.
+
+    Args:
+        wanted: what is to be imported.
+        logger: takes lines.
+
+    Raises:
+        StartError: nothing can be imported as things are.
+    """
+    require_root_user()
+    root = plain_root(wanted.root)
+    with told(), ExitStack() as held:
+        require_new(root)
+        old = find_old(wanted.directory)
+        require_apart(old, root)
+        held.enter_context(held_still(old, wanted.address))
+        scratch = held.enter_context(tempfile.TemporaryDirectory())
+        context = held.enter_context(composed(wanted, root, Path(scratch) / "new", logger))
+        return Planned(old.base, root, plan_of(context, old, root, wanted.patience))
+
+
+def plan_of(context: Context, old: Old, root: str, patience: float) -> ImportPlan:
+    """Plan the import of an old state.
+
+    Args:
+        context: the ports of the new one, whose records are empty.
+        old: the old state.
+        root: the state directory.
+        patience: seconds for each look at a source.
+
+    Raises:
+        StartError: its records cannot be read.
+        ResourceExhaustedError: its directories cannot be read.
+    """
+    records = old.records()
+    files = old.files(records, root)
+    # The files of local snapshots are still there, in directories of the same names.
+    there = attrs.evolve(context, layout=attrs.evolve(context.layout, root=old.base))
+    return plan_import(there, records, files, patience)
+
+
+@contextmanager
+def composed(wanted: Wanted, root: str, database: Path, logger: Logger) -> Iterator[Context]:
+    """Give the ports on new records.
+
+    Args:
+        wanted: has the configuration.
+        root: the state directory.
+        database: a new file for the records.
+        logger: takes lines.
+    """
+    with ExitStack() as held:
+        prepare_database(database)
+        store = open_store(database)
+        held.callback(store.close)
+        parts = compose(root, wanted.config, store, logger)
+        held.callback(parts.probes.close)
+        # Without their circuits: each layer is asked for itself. And nothing is staged: each
+        # layer has its parent already.
+        yield attrs.evolve(parts.context, sources=parts.tended.plain, staged=False)
+
+
+def require_new(root: str) -> None:
+    """Make sure that a state directory is empty.
+
+    Raises:
+        StartError: it has records, snapshots, or an import already.
+    """
+    written = find_journal(root)
+    if written is not None:
+        raise StartError(
+            f"{root} holds an import from {written.journal.base} already, which "
+            + (
+                "was interrupted: end it with --apply, or go back with --undo"
+                if written.open
+                else "waits to be given back with --undo or made final with --confirm"
+            )
+        )
+    if os.path.lexists(database_path(root)):
+        raise StartError(
+            f"{root} has records of this snapshotter already: an import needs a state directory "
+            "on which no daemon ran"
+        )
+    snapshots = Path(root) / "snapshots"
+    if snapshots.is_dir() and any(snapshots.iterdir()):
+        raise StartError(f"{snapshots} is not empty, though there are no records of it")
+
+
+def require_apart(old: Old, root: str) -> None:
+    """Make sure that directories can be renamed from the old state into the new one.
+
+    Raises:
+        StartError: the new one is inside of the old one, or on another file system.
+    """
+    real = os.path.realpath(root)
+    if real == old.base or real.startswith(f"{old.base}/"):
+        raise StartError(
+            f"{root} is inside of the old state {old.base}, which is deleted in the end; choose "
+            "another --root"
+        )
+    ours = Path(root)
+    while not ours.exists():
+        ours = ours.parent
+    snapshots = Path(old.base) / "snapshots"
+    if snapshots.stat().st_dev != ours.stat().st_dev:
+        raise StartError(
+            f"{snapshots} and {root} are on different file systems: directories are renamed, not "
+            "copied, so that running containers keep theirs; choose another --root"
+        )

@@ -1,0 +1,1 @@
+"""Taking over the state of a snapshotter in Go."""
