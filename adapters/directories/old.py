@@ -98,6 +98,11 @@ class OldDirectories:
                     ours.rename(old)
         self._settle()
 
+    def still_there(self, identifiers: Iterable[int]) -> Collection[int]:
+        """Tell which directories are at their old places, and no links."""
+        places = {i: self._old / str(i) for i in identifiers}
+        return [i for i, place in places.items() if place.exists() and not place.is_symlink()]
+
     def remove_rest(self) -> None:
         """Delete links and directories that are left at the old place.
 

@@ -10,18 +10,13 @@ CAPACITY = 10_000
 
 _AT_ONCE = 100
 
-_GATHER = 0.05
-"""Seconds for which further lines are gathered after a write: a thread that is woken for each line
-of many takes the interpreter from the calls that say them."""
-
 
 class LineWriter:
     """Writes lines to a descriptor without making anybody wait.
 
     Whoever reads a log may stop reading: journald that is restarted, a terminal that was paused.
     A request must not hang because of that, so that lines wait in memory, and beyond ``CAPACITY``
-    they are dropped and counted. A line that comes after a pause is written at once; what follows
-    it closely waits a moment for more.
+    they are dropped and counted.
     """
 
     def __init__(
@@ -40,8 +35,6 @@ class LineWriter:
         self._waiting: deque[str] = deque()
         self._dropped = 0
         self._writing = False
-        self._asleep = False
-        self._flushing = 0
         self._changed = threading.Condition()
         threading.Thread(target=self._run, name="log", daemon=True).start()
 
@@ -52,9 +45,7 @@ class LineWriter:
                 self._dropped += 1
                 return
             self._waiting.append(line)
-            if self._asleep or len(self._waiting) == _AT_ONCE:
-                self._asleep = False
-                self._changed.notify_all()
+            self._changed.notify_all()
 
     def flush(self, seconds: float) -> bool:
         """Wait until everything taken so far is written.
@@ -66,36 +57,19 @@ class LineWriter:
             Whether it is.
         """
         with self._changed:
-            self._flushing += 1
-            self._changed.notify_all()
-            try:
-                return self._changed.wait_for(
-                    lambda: not self._waiting and not self._writing, timeout=seconds
-                )
-            finally:
-                self._flushing -= 1
+            return self._changed.wait_for(
+                lambda: not self._waiting and not self._writing, timeout=seconds
+            )
 
     def _run(self) -> None:
-        self._write_all(self._next())
         while True:
-            self._gather()
             self._write_all(self._next())
-
-    def _gather(self) -> None:
-        with self._changed:
-            # A flush has to see that nothing is being written any more.
-            self._writing = False
-            self._changed.notify_all()
-            self._changed.wait_for(self._is_hurried, timeout=_GATHER)
-
-    def _is_hurried(self) -> bool:
-        return self._flushing > 0 or len(self._waiting) >= _AT_ONCE
 
     def _next(self) -> bytes:
         with self._changed:
-            while not self._waiting and not self._dropped:
-                self._asleep = True
-                self._changed.wait()
+            self._writing = False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._waiting or self._dropped)
             lines = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
             if self._dropped and not self._waiting:
                 lines.append(self._notice(self._dropped))

@@ -9,14 +9,19 @@ from .. import labels as label_rules
 from ..companions import Companion, Plan
 from ..errors import InvalidArgumentError
 from ..importing import REMOTE, Files, Imported, ImportPlan, LeftOut, Obstacle, Recorded
-from ..layer import Digest, Miss
+from ..layer import Digest, Miss, Reason
 from ..ports.store import Transaction
 from ..snapshot import Kind, Snapshot, provide
 from .base import Base
 from .context import Context
-from .decide import decide
+from .decide import Accepted, decide
 
 _NOTHING = Plan()
+
+_ATTEMPTS = 5
+"""How often a layer is asked for whose names take long to read: the reading goes on meanwhile."""
+
+_WORTH_WAITING = (Reason.SLOW, Reason.BUSY)
 
 
 def plan_import(
@@ -63,6 +68,7 @@ class _Planning:
         self._chains: dict[str, tuple[Snapshot, ...]] = {}
         self._imported: list[Imported] = []
         self._left_out: dict[str, LeftOut] = {}
+        self._failed: str | None = None
         self._remote: set[tuple[int, str]] = set()
 
     def run(self) -> ImportPlan:
@@ -163,10 +169,9 @@ class _Planning:
     def _remote_one(
         self, record: Recorded, chain: tuple[Snapshot, ...], labels: dict[str, str]
     ) -> Imported:
-        context = self._context
         target = labels.setdefault(label_rules.TARGET, record.name.rpartition("/")[2])
         base = Base(chain[0] if chain else None, chain)
-        decided = decide(context, base, labels, context.clock.monotonic() + self._patience)
+        decided = self._decided_on(base, labels)
         if isinstance(decided, Miss):
             where = f" on source {decided.source!r}" if decided.source else ""
             raise _OutError(
@@ -194,6 +199,21 @@ class _Planning:
         return Imported(
             attrs.evolve(snapshot, companion=companion if plan else None), plan, directory=False
         )
+
+    def _decided_on(self, base: Base, labels: Mapping[str, str]) -> Accepted | Miss:
+        # Nothing is imported while a source fails, and one that hangs would hang us once for each
+        # layer.
+        if self._failed is not None:
+            raise _OutError(Obstacle.SOURCE, f"not asked, after {self._failed}", final=False)
+        for attempt in range(_ATTEMPTS):
+            until = self._context.clock.monotonic() + self._patience
+            decided = decide(self._context, base, labels, until)
+            waits = isinstance(decided, Miss) and decided.reason in _WORTH_WAITING
+            if not waits or attempt == _ATTEMPTS - 1:
+                break
+        if isinstance(decided, Miss) and not decided.reason.healthy:
+            self._failed = f"source {decided.source!r} failed"
+        return decided
 
 
 def record_import(context: Context, plan: ImportPlan) -> None:

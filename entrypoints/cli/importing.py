@@ -212,6 +212,8 @@ def _show(planned: "Planned", *, as_json: bool) -> None:
             "--skip-missing leaves them out: then remove the containers and images on them from "
             "containerd"
         )
+    if planned.running:
+        print(f"before --apply: {planned.running}")
     remote = sum(one.snapshot.remote for one in plan.imported)
     print(
         f"{len(plan.imported)} snapshots, {remote} of them on a source, "
@@ -243,6 +245,7 @@ def _plain(planned: "Planned") -> dict[str, object]:
     return {
         "from": planned.base,
         "root": planned.root,
+        "running": planned.running,
         "imported": [
             {
                 "identifier": one.snapshot.identifier,

@@ -57,22 +57,35 @@ def confirm(root: str) -> Confirmed:
     root = plain_root(root)
     require_root_user()
     with told():
-        written = find_journal(root)
-        if written is None or written.open:
-            raise StartError(f"{root} holds no import that could be confirmed")
-        old = Old(written.journal.base)
+        journal = _done(root)
+        old = Old(journal.base)
         unmounted = 0
         if os.path.lexists(old.base):
             with ExitStack() as held:
                 if os.path.lexists(old.database):
                     held.enter_context(held_still(old, ""))
-                unmounted = _give_up(old, root)
+                # Whoever gives it back holds the same lock, and may just have ended.
+                unmounted = _give_up(old, root, _done(root))
         left = _remove_base(old)
         forget_journal(root)
     return Confirmed(old.base, unmounted, left)
 
 
-def _give_up(old: Old, root: str) -> int:
+def _done(root: str) -> Journal:
+    written = find_journal(root)
+    if written is None or written.open:
+        raise StartError(f"{root} holds no import that could be confirmed")
+    return written.journal
+
+
+def _give_up(old: Old, root: str, journal: Journal) -> int:
+    directories = OldDirectories(old.base, root)
+    there = directories.still_there(journal.directories)
+    if there:
+        raise StartError(
+            f"{old.base}/snapshots/{min(there)} is there again, though it was moved to {root}; "
+            "nothing was deleted"
+        )
     points = old.mount_points()
     for point in points:
         try:
@@ -87,7 +100,7 @@ def _give_up(old: Old, root: str) -> int:
     if left:
         raise StartError(f"{left[0]} is still mounted; nothing was deleted")
     if os.path.lexists(f"{old.base}/snapshots"):
-        OldDirectories(old.base, root).remove_rest()
+        directories.remove_rest()
     Path(old.database).unlink(missing_ok=True)
     return len(points)
 
@@ -124,6 +137,8 @@ def undo(root: str) -> Journal:
         journal = written.journal
         held.enter_context(held_still(Old(journal.base), ""))
         held.callback(claim_root(root, fresh=True, importing=True).release)
+        if find_journal(root) != written:
+            raise StartError(f"the import into {root} has just been changed; look again")
         if not written.open:
             _require_unchanged(root, journal)
             reopen_journal(root)

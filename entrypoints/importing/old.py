@@ -25,8 +25,12 @@ _BELOW = "snapshotter"
 
 _HOW = (
     "It must be killed, not stopped: SIGTERM makes it delete the files of all snapshots. "
-    "docs/migration.md says how systemd does that"
+    "`cvmfs-snapshotter import --help` says how systemd does that"
 )
+
+
+class RunningError(StartError):
+    """The Go snapshotter is running."""
 
 
 @attrs.frozen
@@ -116,19 +120,20 @@ def held_still(old: Old, address: str) -> Iterator[None]:
         address: path of its socket; empty to leave that unasked.
 
     Raises:
-        StartError: it is running.
+        RunningError: it is running.
+        StartError: its database cannot be opened.
     """
     try:
         lock = take_existing_lock(old.database, "the database of the Go snapshotter")
     except InUseError:
-        raise StartError(
+        raise RunningError(
             f"{old.database} is in use: the Go snapshotter is running.\n{_HOW}"
         ) from None
     if lock is None:
         raise StartError(f"{old.database} is gone")
     try:
         if address and somebody_serves(address):
-            raise StartError(f"somebody answers on {address}: end it first.\n{_HOW}")
+            raise RunningError(f"somebody answers on {address}: end it first.\n{_HOW}")
         yield
     finally:
         lock.release()

@@ -21,7 +21,7 @@ from ..errors import StartError
 from ..root import database_path, plain_root
 from ..telling import require_root_user, told
 from .journal import find_journal
-from .old import Old, find_old, held_still
+from .old import Old, RunningError, find_old, held_still
 
 
 @attrs.frozen
@@ -51,15 +51,17 @@ class Planned:
         base: where the old state is.
         root: where it is to go.
         plan: by snapshot.
+        running: why it could not be done right now: the Go snapshotter is running; else empty.
     """
 
     base: str
     root: str
     plan: ImportPlan
+    running: str = ""
 
 
 def preview(wanted: Wanted, logger: Logger) -> Planned:
-    """Find out what an import would do. Nothing is changed.
+    """Find out what an import would do. Nothing is changed, and the Go snapshotter may be running.
 
     Args:
         wanted: what is to be imported.
@@ -74,10 +76,15 @@ def preview(wanted: Wanted, logger: Logger) -> Planned:
         require_new(root)
         old = find_old(wanted.directory)
         require_apart(old, root)
-        held.enter_context(held_still(old, wanted.address))
+        running = ""
+        try:
+            held.enter_context(held_still(old, wanted.address))
+        except RunningError as error:
+            running = str(error)
         scratch = held.enter_context(tempfile.TemporaryDirectory())
         context = held.enter_context(composed(wanted, root, Path(scratch) / "new", logger))
-        return Planned(old.base, root, plan_of(context, old, root, wanted.patience))
+        plan = plan_of(context, old, root, wanted.patience)
+        return Planned(old.base, root, plan, running)
 
 
 def plan_of(context: Context, old: Old, root: str, patience: float) -> ImportPlan:

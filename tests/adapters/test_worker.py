@@ -759,7 +759,7 @@ def test_descriptors(tmp_path: Path, directory: Path) -> None:
     assert before == len(list(Path("/proc/self/fd").iterdir()))
 
 
-def test_digest_is_checked(tmp_path: Path) -> None:
+def test_digest_is_checked(tmp_path: Path, directory: Path) -> None:
     """What is no digest never becomes part of a path."""
     for digits in ("", "../../etc", HEX.upper(), HEX + "0", HEX[:-1] + "/"):
         assert "failed" == ask("look", tmp_path, layer=digits)["reason"]

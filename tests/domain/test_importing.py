@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import attrs
 import pytest
 
-from cvmfs_snapshotter.adapters.memory import MemoryDirectories, MemoryStore
+from cvmfs_snapshotter.adapters.memory import MemoryClock, MemoryDirectories, MemoryStore
 from cvmfs_snapshotter.domain import labels as label_rules
 from cvmfs_snapshotter.domain.companions import Directory, Names
 from cvmfs_snapshotter.domain.importing import REMOTE, Files, ImportPlan, Obstacle, Recorded
@@ -131,6 +131,54 @@ def test_a_source_that_is_down() -> None:
         REMOTE_1.name: (Obstacle.SOURCE, False),
         "above": (Obstacle.ABOVE, False),
     } == obstacles(planned)
+
+
+def test_a_source_that_is_down_is_not_asked_again() -> None:
+    """One that hangs would otherwise hang the command once for each layer."""
+    with in_memory() as bench:
+        bench.sources.faults["unpacked"] = Reason.DISCONNECTED
+        other = record(2, "other", layer=LAYER_2, target=DIFF_2)
+        planned = plan(bench, REMOTE_1, other)
+
+    assert {"other", REMOTE_1.name} == set(obstacles(planned))
+    assert [LAYER_1] == bench.sources.asked
+    assert "not asked, after source 'unpacked' failed" == planned.left_out[1].detail
+
+
+def test_a_layer_that_takes_long_to_read() -> None:
+    """It is asked for again, since the reading goes on meanwhile."""
+    with in_memory() as bench:
+        publish(bench, LAYER_1)
+        bench.sources.unscannable.add(LAYER_1)
+        patient = attrs.evolve(bench.context, clock=_Finishing(bench, tries=3))
+        planned = plan_import(patient, [REMOTE_1], {1: Files.MOUNTED}, 5.0)
+
+    assert [REMOTE_1.name] == [one.snapshot.name for one in planned.imported]
+
+
+def test_a_layer_that_takes_too_long() -> None:
+    """At some time the command says so; that passes."""
+    with in_memory() as bench:
+        publish(bench, LAYER_1)
+        bench.sources.unscannable.add(LAYER_1)
+        planned = plan(bench, REMOTE_1)
+
+    assert {REMOTE_1.name: (Obstacle.SOURCE, False)} == obstacles(planned)
+
+
+class _Finishing(MemoryClock):
+    """A clock that has the reading of the layer end when it is looked at for some time."""
+
+    def __init__(self, bench: Bench, tries: int) -> None:
+        super().__init__()
+        self._bench = bench
+        self._tries = tries
+
+    def monotonic(self) -> float:
+        self._tries -= 1
+        if self._tries == 0:
+            self._bench.sources.unscannable.clear()
+        return super().monotonic()
 
 
 def test_a_remote_one_without_a_target() -> None:

@@ -2,13 +2,10 @@
 
 import re
 import shlex
-import subprocess
-from pathlib import Path
 
 import pytest
 
 from cvmfs_snapshotter.entrypoints.cli import main
-from tests.harness import parts
 from tests.harness.node import Node
 from tests.harness.parts import ROOT
 from tests.harness.samples import image_a
@@ -17,6 +14,8 @@ from .test_doctor import pid_of
 
 PAGE = (ROOT / "docs" / "quickstart.md").read_text()
 IMAGE = "docker.io/library/python:3.9"
+ELSEWHERE = ("run", "containerd-setup")
+"""The daemon runs already, and test_containerd_setup.py has the other one."""
 
 
 def typed(heading: str) -> list[list[str]]:
@@ -52,13 +51,13 @@ def on(node: Node, words: list[str], reference: str) -> list[str]:
 def test_each_command_does_what_the_page_says(
     node: Node, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """All but the daemon, which runs already; the image is pulled as `crictl` pulls it."""
+    """On a node where the daemon runs, with an image that was pulled as `crictl` pulls it."""
     image = image_a()
     node.repository.publish(*image.layers)
     reference = node.pull(image).reference
     shown = {}
     for words in typed("Plain containerd"):
-        if words[0] == "run":
+        if words[0] in ELSEWHERE:
             continue
         capfd.readouterr()
         status = main(on(node, words, reference))
@@ -70,34 +69,3 @@ def test_each_command_does_what_the_page_says(
     assert "nothing keeps" in shown["containerd-config"]
     assert 5 == shown["explain"].count("from source 'tests'")
     assert 5 == len(re.findall(r"^\d+ +tests ", shown["tree"], re.MULTILINE))
-
-
-def test_a_file_that_is_imported_wins(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """As in k3s with containerd 2: its own settings stand in the file, ours beside it."""
-    dropped = tmp_path / "config-v3.toml.d"
-    dropped.mkdir()
-    command = ["containerd-config", "--for", "2.1"]
-    assert command in typed("k3s")
-    assert 0 == main(command)
-    (dropped / "cvmfs-snapshotter.toml").write_text(capfd.readouterr().out)
-    file = tmp_path / "config.toml"
-    file.write_text(
-        f'version = 3\nimports = ["{dropped}/*.toml"]\nroot = "{tmp_path}/root"\n'
-        f'state = "{tmp_path}/state"\n'
-        "[plugins.'io.containerd.cri.v1.images']\n"
-        'snapshotter = "overlayfs"\ndisable_snapshot_annotations = true\n'
-        "[plugins.'io.containerd.cri.v1.images'.pinned_images]\nsandbox = 'kept/image:1'\n"
-    )
-    program = parts.find("2.1").containerd / "containerd"
-    done = subprocess.run(
-        [program, "--config", file, "config", "dump"],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-    assert "snapshotter = 'cvmfs-snapshotter'" in done.stdout
-    assert "disable_snapshot_annotations = false" in done.stdout
-    assert "kept/image:1" in done.stdout
-    assert 0 == main([*command, "--check", str(file)])

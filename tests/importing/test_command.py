@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from cvmfs_snapshotter.domain.importing import REMOTE
 from cvmfs_snapshotter.entrypoints.cli import importing
 from cvmfs_snapshotter.entrypoints.errors import StartError
 from cvmfs_snapshotter.entrypoints.importing import applying, ending
+from cvmfs_snapshotter.entrypoints.importing.old import Old, held_still
 from cvmfs_snapshotter.entrypoints.root import IMPORTED, IMPORTING, claim_root
 from tests.harness import mounts, parts, samples
 from tests.harness.containerd import Containerd
@@ -208,6 +210,40 @@ def test_confirm_beside_a_user_of_a_mount(
     assert (published / "bin/busybox").exists()
 
 
+def test_confirm_when_a_directory_is_there_again(
+    state: State, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody made it: it may hold anything."""
+    assert 0 == state.run("--apply")
+    (state.base / "snapshots/5").unlink()
+    (state.base / "snapshots/5").mkdir()
+    before = state.tree()
+
+    assert 1 == state.run("--confirm")
+    assert f"{state.base}/snapshots/5 is there again" in capfd.readouterr().err
+    assert before == state.tree()
+
+
+@pytest.mark.parametrize("flag", ["--confirm", "--undo"])
+def test_two_steps_at_once(state: State, flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another one ended before this one has the lock is seen."""
+    before = state.tree()
+    assert 0 == state.run("--apply")
+
+    @contextmanager
+    def late(old: Old, address: str) -> Iterator[None]:
+        with monkeypatch.context() as patch:
+            patch.setattr(ending, "held_still", held_still)
+            assert 0 == state.run("--undo")
+        with held_still(old, address):
+            yield
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ending, "held_still", late)
+        assert 1 == state.run(flag)
+    assert before == state.tree()
+
+
 def test_what_else_is_there_stays(state: State, capfd: pytest.CaptureFixture[str]) -> None:
     """Only what a snapshotter has is deleted."""
     (state.base / "notes").write_text("mine")
@@ -218,21 +254,31 @@ def test_what_else_is_there_stays(state: State, capfd: pytest.CaptureFixture[str
     assert [state.base / "notes"] == list(state.base.iterdir())
 
 
-@pytest.mark.parametrize("flags", [[], ["--apply"]])
-def test_a_running_snapshotter(
-    state: State, flags: list[str], capfd: pytest.CaptureFixture[str]
+def test_a_plan_beside_a_running_snapshotter(
+    state: State, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Its lock on the database, and an answer on the socket, are enough."""
+    """What is in the way can be known before it is killed, and how to kill it is said."""
+    with state.in_use():
+        assert 0 == state.run()
+        shown = capfd.readouterr().out
+        assert 0 == state.run("--json")
+    assert f"before --apply: {state.base}/metadata.db is in use" in shown
+    assert "It must be killed, not stopped" in shown
+    assert "is in use" in json.loads(capfd.readouterr().out)["running"]
+
+
+def test_a_running_snapshotter(state: State, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its lock on the database, or an answer on the socket, are enough."""
     before = state.tree()
     with state.in_use():
-        assert 1 == state.run(*flags)
+        assert 1 == state.run("--apply")
     shown = capfd.readouterr().err
     assert "metadata.db is in use" in shown
     assert "It must be killed, not stopped" in shown
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(state.socket))
         server.listen()
-        assert 1 == state.run(*flags)
+        assert 1 == state.run("--apply")
     assert "somebody answers on" in capfd.readouterr().err
     assert before == state.tree()
 

@@ -31,13 +31,19 @@ def _all(client: Snapshots) -> dict[str, tuple[object, ...]]:
 def test_a_running_container_outlives_the_switch(
     predecessor: Predecessor, registry: Registry
 ) -> None:
-    """It goes on, can be stopped, new ones start, and containerd notices nothing."""
+    """It goes on, can be stopped, new ones start, and containerd notices nothing.
+
+    A new one of an image with whiteouts shows what the image says, at last.
+    """
     containerd, image = predecessor.containerd, samples.image_a()
-    predecessor.repository.publish(*image.layers[:2])
+    deleting = samples.image_b()
+    predecessor.repository.publish(*image.layers[:2], *deleting.layers)
     client = predecessor.client("k8s.io")
     predecessor.provide(client, image, 2)
+    predecessor.provide(client, deleting, 3)
     reference = registry.reference(image)
     containerd.cri.pull(reference)
+    containerd.cri.pull(registry.reference(deleting))
     pod = containerd.cri.run_pod()
     container = containerd.cri.create(pod, reference, "sleep", "1000000")
     containerd.cri.start(container)
@@ -57,13 +63,16 @@ def test_a_running_container_outlives_the_switch(
     assert before == _all(client)
     assert usage == client.usage(image.chain_ids[-1])
     client.close()
-    assert len(mounts.below(predecessor.base)) == 2
+    assert len(mounts.below(predecessor.base)) == 5
     assert 0 == predecessor.run("--confirm")
     assert not predecessor.base.exists()
     assert SHOWN == _shell(predecessor, container, SHOW)
     fresh = containerd.cri.create(pod, reference, "sleep", "1000000")
     containerd.cri.start(fresh)
     assert samples.SHOWN_BY_A == _shell(predecessor, fresh, samples.SHOW_A)
+    exact = containerd.cri.create(pod, registry.reference(deleting), "sleep", "1000000")
+    containerd.cri.start(exact)
+    assert samples.SHOWN_BY_B == _shell(predecessor, exact, samples.SHOW_B)
     containerd.cri.remove(container)
     containerd.cri.remove_pod(pod)
     assert [] == [one for one in predecessor.daemon.infos() if one.name.endswith(container.id)]

@@ -1,6 +1,5 @@
 import fcntl
 import os
-import socket
 import struct
 import termios
 import threading
@@ -142,19 +141,3 @@ def test_no_text(tmp_path: Path) -> None:
         assert writer.flush(10.0)
 
     assert "a\\udcffb\n" == (tmp_path / "log").read_text()
-
-
-def test_gathering() -> None:
-    """Lines that follow one another closely are written some at a time, and in their order."""
-    reader, log = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with reader, log:
-        writer = LineWriter(log.fileno(), _notice)
-        for number in range(40):
-            writer.write(str(number))
-            time.sleep(0.001)
-        assert writer.flush(10.0)
-        log.close()
-        written = list(iter(lambda: reader.recv(1 << 16).decode(), ""))
-
-    assert [str(number) for number in range(40)] == "".join(written).splitlines()
-    assert len(written) < 20

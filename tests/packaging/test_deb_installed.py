@@ -72,7 +72,7 @@ def test_it_starts_and_serves(system: Booted) -> None:
     for name in (NAME, "cvmfs_snapshotter"):
         assert f"{NAME} {__version__}\n" == system.run(name, "--version")
     assert "" == system.run("dpkg", "--verify", NAME)
-    assert "" == system.run(NAME, "ls", "--json").strip("[] \n")
+    assert "unpacked.cern.ch" in system.run(NAME, "config", "show", "--config", CONFIG)
     system.run(NAME, "config", "check", "--config", CONFIG)
 
 

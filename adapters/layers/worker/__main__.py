@@ -45,7 +45,7 @@ from .ingest import Ingest
 from .manifests import manifest_at
 from .metadata import recorded
 from .misses import FAILED, MissError, miss_of
-from .opening import LayerDirectory, layer_directory, source_root
+from .opening import Layers, layer_directory, layers_directory, source_root
 from .pulse import Pulse
 from .scanning import MAX_DEPTH, Scan
 from .surveying import survey
@@ -65,22 +65,23 @@ def look(request: dict[str, Any], report: Report) -> dict[str, object]:
     try:
         with source_root(source["root"]) as root:
             proven = _require_source(source, root)
-            for digits in below:
-                report({"at": at})
-                with _layer(source, root, digits) as layer:
-                    layer.list_first()
-                at += 1
-            if below:
-                report({"at": at})
-            return {**_looked(source, root, request["layer"]), "proven": proven}
+            with _layers(source, root) as layers:
+                for digits in below:
+                    report({"at": at})
+                    with layer_directory(layers, digits) as layer:
+                        layer.list_first()
+                    at += 1
+                if below:
+                    report({"at": at})
+                return {**_looked(source, layers, request["layer"]), "proven": proven}
     except MissError as miss:
         if not below:
             raise
         return {"at": at, "reason": miss.reason, "detail": miss.detail}
 
 
-def _looked(source: dict[str, Any], root: int, digits: str) -> dict[str, object]:
-    with _layer(source, root, digits) as layer:
+def _looked(source: dict[str, Any], layers: Layers, digits: str) -> dict[str, object]:
+    with layer_directory(layers, digits) as layer:
         layer.list_first()
         # Once more for the files themselves: something else could be mounted further down.
         if source["repository"] is not None:
@@ -100,16 +101,17 @@ def _looked(source: dict[str, Any], root: int, digits: str) -> dict[str, object]
 def check(request: dict[str, Any], report: Report) -> dict[str, object]:
     """Open and list layers of any sources; see the table above."""
     proven = True
-    roots: dict[int, int] = {}
+    layers: dict[int, Layers] = {}
     with ExitStack() as opened:
         for at, (number, digits) in enumerate(request["layers"]):
             report({"at": at})
             source = request["sources"][number]
             try:
-                if number not in roots:
-                    roots[number] = opened.enter_context(source_root(source["root"]))
-                    proven &= _require_source(source, roots[number])
-                with _layer(source, roots[number], digits) as layer:
+                if number not in layers:
+                    root = opened.enter_context(source_root(source["root"]))
+                    proven &= _require_source(source, root)
+                    layers[number] = opened.enter_context(_layers(source, root))
+                with layer_directory(layers[number], digits) as layer:
                     layer.list_first()
             except MissError as miss:
                 return {"proven": proven, "at": at, "reason": miss.reason, "detail": miss.detail}
@@ -122,7 +124,7 @@ def scan(request: dict[str, Any], report: Report) -> dict[str, object]:
     path = source["root"]
     with source_root(path) as root:
         _require_source(source, root)
-        with _layer(source, root, request["layer"]) as layer:
+        with _layers(source, root) as layers, layer_directory(layers, request["layer"]) as layer:
             return Scan(report).run(layer.files, layer.path)
 
 
@@ -138,7 +140,8 @@ def below(request: dict[str, Any], report: Report) -> dict[str, object]:
                 continue
             source = request["sources"][lower[0]]
             root = opened.enter_context(source_root(source["root"]))
-            layer = opened.enter_context(_layer(source, root, lower[1]))
+            layers = opened.enter_context(_layers(source, root))
+            layer = opened.enter_context(layer_directory(layers, lower[1]))
             lowers.append(Published(layer.files))
         try:
             found = [
@@ -187,11 +190,9 @@ def surveyed(request: dict[str, Any], _: Report) -> dict[str, object]:
         return {"proven": _require_source(source, root), **survey(root)}
 
 
-def _layer(
-    source: dict[str, Any], root: int, digits: str
-) -> AbstractContextManager[LayerDirectory]:
+def _layers(source: dict[str, Any], root: int) -> AbstractContextManager[Layers]:
     # On CVMFS nobody writes but the publisher, whatever the modes are.
-    return layer_directory(root, source["root"], digits, protected=source["repository"] is None)
+    return layers_directory(root, source["root"], protected=source["repository"] is None)
 
 
 def _require_source(source: dict[str, Any], root: int) -> bool:

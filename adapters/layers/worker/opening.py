@@ -19,13 +19,13 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _HEX = frozenset("0123456789abcdef")
 _SHA256_LENGTH = 64
 
+_NO_LAYERS = "there are no layers here"
 _MISSING = (
-    "there are no layers here",
     "it is not published",
     "it is not published",
     "it is published without files: they are still to come, or their ingestion has failed",
 )
-"""What the absence of each directory on the way to a layer's files means."""
+"""What the absence of each directory on the way from there to a layer's files means."""
 
 
 @contextmanager
@@ -110,18 +110,57 @@ def require_protected(descriptor: int, path: str) -> None:
         )
 
 
+class Layers:
+    """The directory in which the layers of a source are, open.
+
+    Attributes:
+        path: its path, for messages.
+        directory: descriptor of it.
+        protected: whether directories are refused in which everybody can make names.
+    """
+
+    def __init__(self, path: str, directory: int, *, protected: bool) -> None:
+        """Take over the descriptor."""
+        self.path = path
+        self.directory = directory
+        self.protected = protected
+
+
 @contextmanager
-def layer_directory(
-    root: int, root_path: str, digits: str, *, protected: bool = False
-) -> Iterator[LayerDirectory]:
-    """Open a layer below the root of its source.
+def layers_directory(root: int, root_path: str, *, protected: bool) -> Iterator[Layers]:
+    """Open the directory in which the layers of a source are.
 
     Args:
         root: descriptor of the source's root, found healthy.
         root_path: its path, for messages.
-        digits: the 64 hexadecimal digits of the layer's digest.
-        protected: refuse directories on the way in which everybody can make names; the layer's own
-            root has the mode that its image gives it.
+        protected: refuse directories on the way to a layer in which everybody can make names; the
+            layer's own root has the mode that its image gives it.
+
+    Yields:
+        The directory, closed at the end.
+
+    Raises:
+        MissError: it is not there, cannot be opened, or is not protected.
+    """
+    if protected:
+        require_protected(root, root_path)
+    path = f"{root_path}/.layers"
+    directory = open_below(root, ".layers", path, _NO_LAYERS)
+    try:
+        if protected:
+            require_protected(directory, path)
+        yield Layers(path, directory, protected=protected)
+    finally:
+        os.close(directory)
+
+
+@contextmanager
+def layer_directory(layers: Layers, digits: str) -> Iterator[LayerDirectory]:
+    """Open a layer.
+
+    Args:
+        layers: where it should be.
+        digits: the 64 hexadecimal digits of its digest.
 
     Yields:
         The layer, closed at the end.
@@ -131,13 +170,11 @@ def layer_directory(
     """
     if len(digits) != _SHA256_LENGTH or not _HEX.issuperset(digits):
         raise MissError(FAILED, "the digest is not one")
-    opened = [root]
-    path = root_path
+    opened = [layers.directory]
+    path = layers.path
     try:
-        for name, missing in zip(
-            (".layers", digits[:2], digits, "layerfs"), _MISSING, strict=True
-        ):
-            if protected:
+        for name, missing in zip((digits[:2], digits, "layerfs"), _MISSING, strict=True):
+            if layers.protected and len(opened) > 1:
                 require_protected(opened[-1], path)
             path = f"{path}/{name}"
             opened.append(open_below(opened[-1], name, path, missing))
