@@ -126,7 +126,7 @@ def test_answers_of_probes() -> None:
 
 
 def test_a_look_up_with_what_is_below() -> None:
-    """One span for both: it names the layer that is asked for, and counts all that are looked at."""
+    """One span for both names the layer that is asked for, and counts all that are looked at."""
     recording = Recording()
     inner = MemorySources(["nfs"])
     wanted = Layer("nfs", LAYER.digest)
