@@ -48,7 +48,7 @@ class Prometheus:
         targets = f"static_configs: [{{targets: ['127.0.0.1:{metrics}']}}]"
         job = f"{{job_name: cvmfs-snapshotter, {targets}}}"
         file.write_text(f"global: {{scrape_interval: 1s}}\nscrape_configs: [{job}]\n")
-        usr = unpacked / "usr" if unpacked else parts.find().promtool.parents[1]
+        usr = unpacked / "usr" if unpacked else parts.find_all().promtool.parents[1]
         command = (
             *(str(usr / "bin/prometheus"), f"--config.file={file}"),
             *(f"--storage.tsdb.path={base}/tsdb", f"--web.listen-address=127.0.0.1:{port}"),

@@ -208,7 +208,8 @@ def test_client_that_drips(serve: Serve) -> None:
 
 def test_client_that_does_not_read(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that nobody reads is given up."""
-    served = serve(seconds=0.3)
+    # Long enough for a busy machine to begin the answer.
+    served = serve(seconds=3.0)
     long = Page(200, b"x" * (8 << 20))
     monkeypatch.setattr(served.pages, "metrics", lambda _: long)
     with closing(served.connect()) as client:

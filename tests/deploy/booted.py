@@ -68,7 +68,7 @@ class System:
 
     def control(self, *arguments: str) -> str:
         """Run systemctl and give what it prints."""
-        found = parts.find()
+        found = parts.find_all()
         libraries = f"LD_LIBRARY_PATH={found.systemd_libraries}"
         program = str(found.systemd / "bin/systemctl")
         return self.run("env", libraries, program, "--no-pager", *arguments)
@@ -94,7 +94,7 @@ class System:
 @contextmanager
 def booted(config: str) -> Iterator[System]:
     """Start a system with the unit and this configuration, and end all of it after the block."""
-    found = parts.find()
+    found = parts.find_all()
     hierarchy = ROOT if (ROOT / "cgroup.procs").exists() else ROOT / "unified"
     cgroup = Cgroup(f"/cvmfs-sn-systemd-{os.getpid()}")
     with tempfile.TemporaryDirectory() as units:

@@ -71,7 +71,7 @@ def _queries() -> list[str]:
 def _promtool(*arguments: str | Path) -> None:
     """Run promtool; it has to be content."""
     done = subprocess.run(
-        [parts.find().promtool, *arguments], capture_output=True, text=True, check=False
+        [parts.find_all().promtool, *arguments], capture_output=True, text=True, check=False
     )
     assert 0 == done.returncode, done.stdout + done.stderr
 

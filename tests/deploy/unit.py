@@ -46,7 +46,7 @@ def _group(name: str) -> set[str]:
 
 def run(*arguments: str | Path, check: bool = True) -> str:
     """Run systemd-analyze and give what it says on both outputs."""
-    found = parts.find()
+    found = parts.find_all()
     done = subprocess.run(
         [found.systemd_analyze, "--no-pager", *arguments],
         stdout=subprocess.PIPE,
@@ -69,4 +69,4 @@ def run(*arguments: str | Path, check: bool = True) -> str:
 
 def seccomp() -> Path:
     """Give the path of libseccomp."""
-    return next(parts.find().systemd.rglob("libseccomp.so.2"))
+    return next(parts.find_all().systemd.rglob("libseccomp.so.2"))

@@ -12,7 +12,7 @@ import pytest
 from cvmfs_snapshotter.entrypoints.cli import main
 from cvmfs_snapshotter.entrypoints.cli.arguments import build_parser
 from cvmfs_snapshotter.entrypoints.cli.grammar import grammar_of
-from tests.harness.parts import find
+from tests.harness.parts import find_all
 
 Complete: TypeAlias = Callable[[Path, Path, list[str]], set[str]]
 """Gives what a shell offers for the last of some words, which may be begun.
@@ -38,7 +38,7 @@ def in_zsh(script: Path, directory: Path, words: list[str]) -> set[str]:
     """Call the function as zsh does; what zsh's own functions are told is printed."""
     program = (
         f"""
-        module_path=({find().zsh.parent.parent}/usr/lib/*/zsh/5.9)
+        module_path=({find_all().zsh.parent.parent}/usr/lib/*/zsh/5.9)
         words=({shlex.join(words)}); CURRENT=$#words; PREFIX=$words[CURRENT]
         _describe() {{ for entry in ${{(P)2}}; do print -r -- ${{entry%%:*}}; done }}
         _files() {{ print -r -- * }}
@@ -46,7 +46,7 @@ def in_zsh(script: Path, directory: Path, words: list[str]) -> set[str]:
         """
         f"source {script}; _cvmfs_snapshotter"
     )
-    found = run(directory, str(find().zsh), "-f", "-c", program)
+    found = run(directory, str(find_all().zsh), "-f", "-c", program)
     begun = words[-1].rpartition("=")[2]
     return {word for word in found if word.startswith(begun)}
 
@@ -54,14 +54,18 @@ def in_zsh(script: Path, directory: Path, words: list[str]) -> set[str]:
 def in_fish(script: Path, directory: Path, words: list[str]) -> set[str]:
     """Ask fish."""
     program = f"source {script}; complete -C {shlex.quote(' '.join(words))}"
-    found = run(directory, str(find().fish), "--no-config", "-c", program)
+    found = run(directory, str(find_all().fish), "--no-config", "-c", program)
     offered = {line.split("\t")[0] for line in found}
     return {word.rpartition("=")[2] if "=" in words[-1] else word for word in offered}
 
 
 def run(directory: Path, *command: str) -> set[str]:
     """Run a shell and give the lines that it prints."""
-    environment = {**os.environ, "LD_LIBRARY_PATH": find().fish_libraries, "HOME": str(directory)}
+    environment = {
+        **os.environ,
+        "LD_LIBRARY_PATH": find_all().fish_libraries,
+        "HOME": str(directory),
+    }
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=directory, env=environment, check=False
     )

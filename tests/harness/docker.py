@@ -57,7 +57,7 @@ def docker(node: Node, configuration: dict[str, object]) -> Iterator[Docker]:
     directory.mkdir()
     file = directory / "daemon.json"
     file.write_text(json.dumps(configuration))
-    place = parts.find().docker
+    place = parts.find_all().docker
     programs = f"{place}/usr/sbin:{place}/usr/bin:{parts.find().runc.parent}"
     environment = {
         "PATH": f"{programs}:/usr/sbin:/usr/bin:/sbin:/bin",

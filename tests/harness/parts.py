@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -59,17 +60,22 @@ class Parts:
         folders = {str(path.parent) for path in self.systemd.rglob("*.so*")}
         return ":".join(sorted(folders))
 
-    def missing(self) -> list[Path]:
-        """Tell which of the programs are not there."""
-        programs = (self.containerd / "containerd", self.runc, self.registry, self.busybox)
+    @property
+    def few(self) -> tuple[Path, ...]:
+        """What nodes are made of: all that the demo needs."""
+        return (self.containerd / "containerd", self.runc, self.registry, self.busybox)
+
+    @property
+    def every(self) -> tuple[Path, ...]:
+        """All of them."""
         checkers = (self.promtool, self.systemd_analyze, self.zsh, self.fish, self.mandoc)
-        every = (*programs, self.libfuse, *checkers, self.docker / "usr/sbin/dockerd")
-        return [path for path in every if not path.exists()]
+        programs = (*self.few, self.libfuse, self.docker / "usr/sbin/dockerd")
+        return (*programs, *checkers)
 
 
 @cache
 def find(containerd: str = "1.6") -> Parts:
-    """Tell where the programs are, and unpack them first when one is missing.
+    """Tell where the programs are, and unpack them first when one that nodes need is missing.
 
     Args:
         containerd: Version of containerd, as `script/parts` names it.
@@ -78,12 +84,28 @@ def find(containerd: str = "1.6") -> Parts:
         RuntimeError: A program is missing also after `script/parts` has run.
         subprocess.CalledProcessError: `script/parts` failed.
     """
+    return _complete(containerd, lambda parts: parts.few)
+
+
+@cache
+def find_all() -> Parts:
+    """Tell where the programs are, and unpack them first when any is missing.
+
+    Raises:
+        RuntimeError: A program is missing also after `script/parts` has run.
+        subprocess.CalledProcessError: `script/parts` failed.
+    """
+    return _complete("1.6", lambda parts: parts.every)
+
+
+def _complete(containerd: str, needed: Callable[[Parts], tuple[Path, ...]]) -> Parts:
     parts = _locate(containerd)
-    if parts.missing():
+    if not all(path.exists() for path in needed(parts)):
         subprocess.run([ROOT / "script" / "parts"], check=True)
         parts = _locate(containerd)  # only now is it known where the library is
-    for path in parts.missing():
-        raise RuntimeError(f"{path} is missing; script/parts does not unpack it")
+    for path in needed(parts):
+        if not path.exists():
+            raise RuntimeError(f"{path} is missing; script/parts does not unpack it")
     return parts
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from cvmfs_snapshotter.entrypoints.cli.arguments import build_parser
 from cvmfs_snapshotter.entrypoints.cli.grammar import Grammar, grammar_of
-from tests.harness.parts import ROOT, find
+from tests.harness.parts import ROOT, find_all
 
 PROGRAM = grammar_of(build_parser())
 AUTUMN = "1700000000"
@@ -36,7 +36,7 @@ def page(pages: Path, command: Grammar) -> Path:
 
 def rendered(path: Path) -> str:
     """Give a page as a terminal shows it, without bold and lines below words."""
-    command = [str(find().mandoc), "-Tascii", "-O", "width=200", str(path)]
+    command = [str(find_all().mandoc), "-Tascii", "-O", "width=200", str(path)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     plain = done.stdout
     while (at := plain.find("\b")) >= 0:
@@ -53,7 +53,7 @@ def test_every_command_has_a_page(pages: Path) -> None:
 
 def test_the_pages_are_valid(pages: Path) -> None:
     """mandoc, the strictest reader of them, finds nothing that a reader could see."""
-    command = [str(find().mandoc), "-Tlint", "-Wwarning", *map(str, sorted(pages.iterdir()))]
+    command = [str(find_all().mandoc), "-Tlint", "-Wwarning", *map(str, sorted(pages.iterdir()))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert (0, "", "") == (done.returncode, done.stdout, done.stderr)

@@ -70,7 +70,7 @@ class FileSystem:
             *(str(self.directory), str(self.point), self.repository, str(self.kept)),
         )
         environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
-        environment["FUSE_LIBRARY_PATH"] = str(parts.find().libfuse)
+        environment["FUSE_LIBRARY_PATH"] = str(parts.find_all().libfuse)
         self._server = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
