@@ -26,6 +26,7 @@ from cvmfs_snapshotter.adapters.sqlite.migrate import prepare_database
 from cvmfs_snapshotter.domain.errors import SnapshotterError, UnavailableError
 from cvmfs_snapshotter.domain.usecases import upkeep
 
+from .clashes import clash_of
 from .compose import Parts, compose
 from .config import Config
 from .endpoint import claim_address, plain_address, private_files
@@ -84,11 +85,11 @@ def run_daemon(  # noqa: PLR0913 - all that a start depends on
     tracing = _tracing(config, log)
     # Before any other process is started.
     notifier = Notifier.take(os.environ)
-    sockets = [address]
-    if config.metrics is not None and config.metrics.path:
-        sockets.append(config.metrics.path)
+    clash = clash_of(address, config)
+    if clash:
+        raise StartError(clash)
     with ExitStack() as held:
-        for lock in _claim(sockets, root, log, fresh=fresh):
+        for lock in _claim(address, root, log, fresh=fresh):
             held.callback(lock.release)
         answer_until_told = held.enter_context(heard())
         store = held.enter_context(_open_store(root, log))
@@ -202,14 +203,13 @@ def _start(tracing: "Tracing", metering: "Metering | None") -> None:
     tracing.start()
 
 
-def _claim(addresses: Sequence[str], root: str, log: Log, *, fresh: bool) -> list[Lock]:
-    """Make state directory and sockets ours; a daemon that is refused leaves nothing behind."""
+def _claim(address: str, root: str, log: Log, *, fresh: bool) -> list[Lock]:
+    """Make state directory and socket ours; a daemon that is refused leaves nothing behind."""
     with ExitStack() as undo:
         claimed = [claim_root(root, fresh=fresh)]
         undo.callback(claimed[-1].abandon)
-        for address in addresses:
-            claimed.append(claim_address(address))
-            undo.callback(claimed[-1].abandon)
+        claimed.append(claim_address(address))
+        undo.callback(claimed[-1].abandon)
         _require_kernel(root, log)
         undo.pop_all()
     return claimed

@@ -19,8 +19,8 @@ from cvmfs_snapshotter.adapters.sqlite.migrate import (
     prepare_database,
     revision_of,
 )
-from cvmfs_snapshotter.adapters.sqlite.replacing import finish_restore, replace
-from cvmfs_snapshotter.adapters.sqlite.restore import look_at, staged
+from cvmfs_snapshotter.adapters.sqlite.replacing import finish_restore, is_interrupted, replace
+from cvmfs_snapshotter.adapters.sqlite.restore import look_at, require_backup, staged
 from cvmfs_snapshotter.adapters.sqlite.session import SqliteRecords
 from cvmfs_snapshotter.domain.ports.store import Records
 from cvmfs_snapshotter.domain.usecases.restored import disown
@@ -67,7 +67,8 @@ def current(root: str) -> tuple[str | None, tuple[str, ...]]:
         StartError: they cannot be read, or there is no such directory.
     """
     path = _path(root)
-    with told(), _beside(root):
+    with told(), _beside(root) as in_use:
+        _require_finished(path, in_use=in_use)
         return revision_of(path), REVISIONS
 
 
@@ -85,6 +86,7 @@ def check(root: str) -> list[str]:
     """
     path = _path(root)
     with told(), _beside(root) as in_use:
+        _require_finished(path, in_use=in_use)
         revision = _require_records(path)
         if revision != REVISIONS[-1]:
             raise StartError(
@@ -109,6 +111,7 @@ def read(root: str, operation: Reading[T]) -> T:
     """
     path = _path(root)
     with told(), _beside(root) as in_use:
+        _require_finished(path, in_use=in_use)
         revision = _require_records(path)
         if revision != REVISIONS[-1]:
             raise StartError(
@@ -133,7 +136,8 @@ def backup(root: str, target: str) -> Path:
         StartError: there are no records, or the backup cannot be made.
     """
     path = _path(root)
-    with told(), _beside(root):
+    with told(), _beside(root) as in_use:
+        _require_finished(path, in_use=in_use)
         revision = _require_records(path)
         if not target:
             return back_up(path, path.parent / "backups", revision)
@@ -155,13 +159,15 @@ def restore(root: str, source: str) -> Restored:
         StartError: a daemon is running, or the backup cannot be used; nothing was changed then.
     """
     path = _path(root)
+    with told():
+        require_backup(Path(source))
     with told(), _claimed(root):
         finish_restore(path)
         before = look_at(path)
         there = path.exists()
-        directories, companions = DiskDirectories(root), DiskCompanions(Path(root))
-        directories.prepare()
         with staged(Path(source), path) as copy:
+            directories, companions = DiskDirectories(root), DiskCompanions(Path(root))
+            directories.prepare()
             store = open_store(copy)
             try:
                 given = store.read(lambda r: r.next_identifier())
@@ -192,6 +198,7 @@ def upgrade(root: str) -> tuple[str, str]:
     """
     path = _path(root)
     with told(), _claimed(root):
+        finish_restore(path)
         before = _require_records(path)
         require_own_files(root)
         prepare_database(path)
@@ -213,6 +220,7 @@ def go_back(root: str, revision: str) -> tuple[str, Path]:
     """
     path = _path(root)
     with told(), _claimed(root):
+        finish_restore(path)
         before = _require_records(path)
         require_own_files(root)
         return before, downgrade(path, revision)
@@ -224,6 +232,15 @@ def _path(root: str) -> Path:
     if not path.parent.is_dir():
         raise StartError(f"there is no state directory {path.parent}")
     return path
+
+
+def _require_finished(path: Path, *, in_use: bool) -> None:
+    # A daemon that runs has finished what it found.
+    if not in_use and is_interrupted(path):
+        raise StartError(
+            f"a restore of {path} was interrupted, and what is there now is not what will count: "
+            "start the daemon, which finishes it, or run `cvmfs-snapshotter db upgrade`"
+        )
 
 
 def _require_records(path: Path) -> str:

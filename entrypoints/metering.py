@@ -1,6 +1,8 @@
 """Metrics, put together; imported only where they are configured."""
 
+import errno
 import platform
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -22,6 +24,9 @@ from cvmfs_snapshotter.domain.ports.layers import LayerSources
 from cvmfs_snapshotter.domain.ports.store import Store
 from cvmfs_snapshotter.proto.containerd.services.snapshots.v1 import snapshots_pb2
 
+from .endpoint import claim_address, plain_address
+from .errors import StartError
+from .locks import Lock
 from .overview import Overseer
 
 _DATABASE_FILES = {"database": "", "wal": "-wal", "wal-index": "-shm"}
@@ -50,6 +55,7 @@ class Metering:
         self.events = MetricEvents(self._registry, sources)
         self.calls = CallMeter(self._registry, _paths())
         self._server: MetricsServer | None = None
+        self._lock: Lock | None = None
 
     def timed_store(self, store: Store) -> Store:
         """Give a store whose time is taken."""
@@ -77,7 +83,7 @@ class Metering:
         build = {"version": __version__, "python": platform.python_version()}
         StateCollector(build, lambda: _state(overseer, database), self._registry)
         pages = Pages(self._registry, lambda: self._readiness(overseer))
-        self._server = MetricsServer(self._address, pages, self._failed)
+        self._server = MetricsServer(self._address, pages, self._failed, listen=self._listen)
         if self._address.exposed:
             self._logger.warning(
                 "metrics can be read from other machines: they are not encrypted and ask for no "
@@ -94,6 +100,17 @@ class Metering:
         """
         if self._server is not None:
             self._server.stop(seconds)
+        if self._lock is not None:
+            self._lock.release()
+
+    def _listen(self, backlog: int) -> socket.socket:
+        if self._address.path and self._lock is None:
+            try:
+                self._lock = claim_address(plain_address(self._address.path))
+            except StartError as error:
+                # containerd is served all the same, and the address tried again.
+                raise OSError(errno.EADDRNOTAVAIL, str(error)) from error
+        return self._address.listen(backlog)
 
     def _failed(self, what: str, error: Exception) -> None:
         cause = error.strerror if isinstance(error, OSError) else None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cvmfs_snapshotter.adapters.sqlite.advice import command
 from cvmfs_snapshotter.adapters.sqlite.backup import backups_in
+from cvmfs_snapshotter.adapters.sqlite.replacing import is_interrupted
 
 from .errors import StartError
 from .folders import make_private, remove_made, require_plain
@@ -132,8 +133,8 @@ def _require_ours(root: str) -> None:
             "from containerd first."
         )
     lost = _numbered(f"{root}/snapshots") | _numbered(f"{root}/l")
-    if lost and not _planned(root):
-        path = Path(database_path(root))
+    path = Path(database_path(root))
+    if lost and not is_interrupted(path):
         backups = backups_in(path.parent / "backups", path.name)
         restore = (
             f" or restore a backup: `{command(path, 'restore', str(backups[-1]))}`;"
@@ -156,7 +157,3 @@ def _numbered(directory: str) -> set[str]:
         return set()
     except OSError as error:
         raise StartError(f"{directory} cannot be read: {error.strerror}") from None
-
-
-def _planned(root: str) -> bool:
-    return any(name.startswith(f"{DATABASE}.restoring-") for name in os.listdir(root))  # noqa: PTH208 - texts

@@ -7,7 +7,8 @@ that it leads to is written before it and never changed, only freed later.
 """
 
 import struct
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 
 import attrs
 
@@ -126,6 +127,35 @@ def elements(data: bytes, offset: int) -> Iterator[Element]:
     Raises:
         BoltError: the page is neither, or leads outside.
     """
+    count, element = _page(data, offset)
+    return map(element, range(count))
+
+
+def nearest(data: bytes, offset: int, key: bytes) -> Element | None:
+    """Give the element of a branch or leaf page at which a key is, or below which it would be.
+
+    Elements are in the order of their keys, byte by byte (bbolt, ``Cursor.searchPage``).
+
+    Args:
+        data: the file, or the value that holds an inline bucket.
+        offset: where the page begins.
+        key: the key.
+
+    Returns:
+        The last element whose key is not above it; else the first one; None if there is none.
+
+    Raises:
+        BoltError: the page is neither, or leads outside.
+    """
+    count, element = _page(data, offset)
+    if not count:
+        return None
+    above = bisect_right(range(count), key, key=lambda number: element(number).key)
+    return element(max(above - 1, 0))
+
+
+def _page(data: bytes, offset: int) -> tuple[int, Callable[[int], Element]]:
+    """Give the number of elements of a page, and what reads one of them."""
     try:
         _number, flags, count, _overflow = _HEADER.unpack_from(data, offset)
     except struct.error:
@@ -137,11 +167,14 @@ def elements(data: bytes, offset: int) -> Iterator[Element]:
     else:
         raise BoltError(f"the page at byte {offset} is neither a branch nor a leaf")
     start = offset + _HEADER.size
-    for number in range(count):
+
+    def element(number: int) -> Element:
         try:
-            yield read(data, start + number * _LEAF_ELEMENT.size)
+            return read(data, start + number * _LEAF_ELEMENT.size)
         except (struct.error, IndexError):
             raise BoltError(f"the page at byte {offset} leads outside of the file") from None
+
+    return count, element
 
 
 def _branch_element(data: bytes, at: int) -> Element:

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from .pages import BoltError, Element, bucket_header, elements, is_branch, read_meta
+from .pages import BoltError, Element, bucket_header, elements, is_branch, nearest, read_meta
 
 __all__ = ["BoltError", "Bucket", "open_bolt"]
 
 TRIES = 20
 """How often a file that changes meanwhile is read again."""
+
+_CIRCLE = "its pages lead to one another more than once"
 
 _METAS = 2 * 1024 * 1024
 
@@ -80,7 +82,14 @@ class Bucket:
                 yield element.key, element.value
 
     def _find(self, key: bytes) -> Element | None:
-        return next((e for e in self._elements() if e.key == key), None)
+        offset, seen = self._offset, set[int]()
+        while offset not in seen:
+            seen.add(offset)
+            element = nearest(self._data, offset, key)
+            if element is None or not is_branch(self._data, offset):
+                return element if element is not None and element.key == key else None
+            offset = element.page * self._page_size
+        raise BoltError(_CIRCLE)
 
     def _inside(self, element: Element) -> "Bucket":
         root, inline = bucket_header(element.value)
@@ -97,7 +106,7 @@ class Bucket:
                 continue
             below = [e.page * self._page_size for e in elements(self._data, offset)]
             if not seen.isdisjoint(below):
-                raise BoltError("its pages lead to one another more than once")
+                raise BoltError(_CIRCLE)
             seen.update(below)
             waiting += reversed(below)
 

@@ -38,12 +38,13 @@ _NOT_FOUND = b"known are /metrics, /healthz and /readyz\n"
 class MetricsServer:
     """Serves pages on one address. A failure of it is told, and is never one of the daemon."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that can differ about it
         self,
         address: Address,
         pages: Pages,
         failed: Callable[[str, Exception], None],
         *,
+        listen: Callable[[int], socket.socket] | None = None,
         seconds: float = SECONDS,
         retry: float = RETRY_SECONDS,
     ) -> None:
@@ -53,10 +54,13 @@ class MetricsServer:
             address: where to serve.
             pages: what to serve.
             failed: called with what could not be done, and why; does not raise.
+            listen: makes a socket that listens there, or raises ``OSError``; takes the number of
+                connections that may wait. The address's own way if None.
             seconds: how long one connection may last.
             retry: pause in seconds before an address is tried again that could not be had.
         """
         self._address = address
+        self._make = listen or address.listen
         self._pages = pages
         self._failed = failed
         self._seconds = seconds
@@ -95,7 +99,7 @@ class MetricsServer:
 
     def _listen(self) -> socket.socket | None:
         try:
-            return self._address.listen(CONNECTIONS)
+            return self._make(CONNECTIONS)
         except OSError as error:
             self._failed(f"metrics cannot be served on {self._address}", error)
             return None

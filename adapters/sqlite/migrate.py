@@ -17,7 +17,7 @@ from .advice import PROGRAM, command, ways_on
 from .backup import back_up
 from .replacing import finish_restore
 from .trouble import DatabaseError, SchemaError, is_locked
-from .untouched import beside, has_content, untouched
+from .untouched import beside, forget_looks, has_content, untouched
 from .wal_index import missing_frames
 
 REVISIONS = ("0001",)
@@ -41,6 +41,8 @@ def prepare_database(path: Path) -> None:
         DatabaseError: it is no database of ours, is damaged, or cannot be read or backed up.
     """
     with _alone(path) as lock:
+        for directory in (path.parent, path.parent / "backups"):
+            forget_looks(directory)
         finish_restore(path)
         _require_complete(path)
         found = revision_of(path)

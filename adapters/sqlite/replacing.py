@@ -41,6 +41,15 @@ def replace(new: Path, path: Path) -> Path:
     return path.with_name(f"{path.name}{_KEPT}{stamp}")
 
 
+def is_interrupted(path: Path) -> bool:
+    """Tell whether ``finish_restore`` has something to do.
+
+    Args:
+        path: of the database.
+    """
+    return bool(_planned(path))
+
+
 def finish_restore(path: Path) -> None:
     """Finish what an interrupted ``replace`` has left to do; usually there is nothing.
 
@@ -51,8 +60,7 @@ def finish_restore(path: Path) -> None:
         DatabaseError: that failed; nothing is lost.
     """
     try:
-        planned = sorted(path.parent.glob(f"{path.name}{_PLANNED}*"))
-        for new in planned:
+        for new in _planned(path):
             stamp = new.name.removeprefix(f"{path.name}{_PLANNED}")
             for suffix in _SUFFIXES:
                 old = path.with_name(f"{path.name}{suffix}")
@@ -66,6 +74,10 @@ def finish_restore(path: Path) -> None:
         raise DatabaseError(
             f"{path} cannot be replaced: {error.strerror}; the next start tries again"
         ) from error
+
+
+def _planned(path: Path) -> list[Path]:
+    return sorted(path.parent.glob(f"{path.name}{_PLANNED}*"))
 
 
 def _sync(path: Path) -> None:

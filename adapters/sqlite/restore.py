@@ -46,6 +46,17 @@ def look_at(path: Path) -> Replaced | None:
     return Replaced(following, frozenset(row[0] for row in buried))
 
 
+def require_backup(backup: Path) -> None:
+    """Make sure that there is something to restore.
+
+    Raises:
+        DatabaseError: the file is not there, or empty.
+        OSError: it cannot be looked at.
+    """
+    if not has_content(backup):
+        raise DatabaseError(f"{backup} is not there, or empty; nothing was changed")
+
+
 @contextmanager
 def staged(backup: Path, path: Path) -> Iterator[Path]:
     """Copy a backup beside the database, checked and brought to the newest schema.
@@ -60,8 +71,7 @@ def staged(backup: Path, path: Path) -> Iterator[Path]:
     Raises:
         DatabaseError: the backup is none, is damaged, or cannot be copied.
     """
-    if not has_content(backup):
-        raise DatabaseError(f"{backup} is not there, or empty; nothing was changed")
+    require_backup(backup)
     copy = path.with_name(f"{path.name}.staged")
     _clear(copy)
     try:

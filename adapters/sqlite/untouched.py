@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+_COPY = ".look-"
+
 _WAL_HEADER = 32
 """Bytes before the first frame of a WAL (https://sqlite.org/fileformat2.html, "WAL File
 Format")."""
@@ -36,12 +38,23 @@ def untouched(path: Path) -> Iterator[sqlite3.Connection]:
         with _opened(path, "mode=ro&readonly_shm=1") as database:
             yield database
     else:
-        with tempfile.TemporaryDirectory(prefix=".look-", dir=path.parent) as scratch:
+        with tempfile.TemporaryDirectory(prefix=_COPY, dir=path.parent) as scratch:
             for original in (path, wal, journal):
                 if original.exists():
                     shutil.copyfile(original, Path(scratch) / original.name)
             with _opened(Path(scratch) / path.name, "mode=rw") as database:
                 yield database
+
+
+def forget_looks(directory: Path) -> None:
+    """Delete copies that a program left in a directory because it was killed while it looked.
+
+    Args:
+        directory: nobody looks at a database in it.
+    """
+    for left in directory.glob(f"{_COPY}*"):
+        # What cannot be deleted is in nobody's way, and is tried again.
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def beside(path: Path, suffix: str) -> Path:

@@ -41,6 +41,13 @@ class TracedSources:
         """See ``LayerSources.look``."""
         return self._within("look", (layer,), lambda: self._inner.look(layer, until))
 
+    def look_above(
+        self, layer: Layer, below: Sequence[Layer], until: float
+    ) -> Hit | Miss | Trouble:
+        """See ``LayerSources.look_above``."""
+        layers = (layer, *below)
+        return self._within("look", layers, lambda: self._inner.look_above(layer, below, until))
+
     def check(self, layers: Sequence[Layer], until: float) -> Trouble | None:
         """See ``LayerSources.check``."""
         return self._within("check", layers, lambda: self._inner.check(layers, until))
@@ -67,7 +74,7 @@ class TracedSources:
         return self._inner.path(layer)
 
     def _within(self, operation: str, layers: Sequence[Layer], ask: Callable[[], T]) -> T:
-        span = self._spans.begin(f"probe {operation}", _about(layers))
+        span = self._spans.begin(f"probe {operation}", _about(operation, layers))
         if span is None:
             return ask()
         try:
@@ -86,12 +93,13 @@ class TracedSources:
             span.end()
 
 
-def _about(layers: Sequence[Layer]) -> dict[str, str | int]:
+def _about(operation: str, layers: Sequence[Layer]) -> dict[str, str | int]:
     sources = sorted({layer.source for layer in layers})
     about: dict[str, str | int] = {
         f"{PREFIX}source": " ".join(sources),
         f"{PREFIX}layers": len(layers),
     }
-    if len(layers) == 1:
+    # A look-up is about the first, the others are what it would stand on.
+    if len(layers) == 1 or operation == "look":
         about[f"{PREFIX}digest"] = str(layers[0].digest)
     return about

@@ -7,7 +7,7 @@ import attrs
 
 from .. import labels as label_rules
 from ..companions import Companion, Plan
-from ..errors import InvalidArgumentError
+from ..errors import InvalidArgumentError, UnavailableError
 from ..importing import REMOTE, Files, Imported, ImportPlan, LeftOut, Obstacle, Recorded
 from ..layer import Digest, Miss, Reason
 from ..ports.store import Transaction
@@ -171,7 +171,7 @@ class _Planning:
     ) -> Imported:
         target = labels.setdefault(label_rules.TARGET, record.name.rpartition("/")[2])
         base = Base(chain[0] if chain else None, chain)
-        decided = self._decided_on(base, labels)
+        decided = self._decided_on(record, base, labels)
         if isinstance(decided, Miss):
             where = f" on source {decided.source!r}" if decided.source else ""
             raise _OutError(
@@ -200,14 +200,20 @@ class _Planning:
             attrs.evolve(snapshot, companion=companion if plan else None), plan, directory=False
         )
 
-    def _decided_on(self, base: Base, labels: Mapping[str, str]) -> Accepted | Miss:
+    def _decided_on(
+        self, record: Recorded, base: Base, labels: Mapping[str, str]
+    ) -> Accepted | Miss:
         # Nothing is imported while a source fails, and one that hangs would hang us once for each
         # layer.
         if self._failed is not None:
             raise _OutError(Obstacle.SOURCE, f"not asked, after {self._failed}", final=False)
         for attempt in range(_ATTEMPTS):
             until = self._context.clock.monotonic() + self._patience
-            decided = decide(self._context, base, labels, until)
+            try:
+                decided = decide(self._context, record.name, base, labels, until)
+            except UnavailableError as error:
+                self._failed = str(error)
+                raise _OutError(Obstacle.SOURCE, self._failed, final=False) from None
             waits = isinstance(decided, Miss) and decided.reason in _WORTH_WAITING
             if not waits or attempt == _ATTEMPTS - 1:
                 break

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 
 from .failing import fail
-from .flags import Commands, add_config, add_json
+from .flags import Commands, add_address, add_config, add_json
 
 _SHOW = """\
 The output is a file that means the same, whatever the defaults become. A running daemon has what
@@ -51,7 +51,8 @@ def add_config_command(commands: Commands) -> argparse.ArgumentParser:
     )
     actions = parser.add_subparsers(metavar="action", required=True)
     _add(actions, "show", _show, "show the effective configuration, with its defaults", _SHOW)
-    _add(actions, "check", _check, "look for every problem of a file", _CHECK)
+    check = _add(actions, "check", _check, "look for every problem of a file", _CHECK)
+    add_address(check)
     return parser
 
 
@@ -61,7 +62,7 @@ def _add(
     act: Callable[[argparse.Namespace], int],
     summary: str,
     epilog: str,
-) -> None:
+) -> argparse.ArgumentParser:
     parser = actions.add_parser(
         name,
         help=summary,
@@ -73,6 +74,7 @@ def _add(
     add_config(parser)
     add_json(parser)
     parser.set_defaults(act=act)
+    return parser
 
 
 def _show(arguments: argparse.Namespace) -> int:
@@ -95,13 +97,17 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     # Whatever is imported here would delay help.
+    from ..clashes import clash_of  # noqa: PLC0415
     from ..config import ConfigError, load_config  # noqa: PLC0415
+    from ..endpoint import plain_address  # noqa: PLC0415
 
     problems: list[str] = []
     try:
-        load_config(arguments.config)
+        clash = clash_of(plain_address(arguments.address), load_config(arguments.config))
     except ConfigError as error:
         problems = str(error).splitlines()
+    else:
+        problems += [f"{arguments.config}: {clash}"] if clash else []
     status = 2 if problems else 0
     if arguments.json:
         shown = {"file": arguments.config or None, "problems": problems}

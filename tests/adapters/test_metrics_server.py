@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -98,7 +99,7 @@ def serve(directory: Path) -> Iterator[Serve]:
         def start(
             address: Address | None = None,
             readiness: Callable[[], Readiness] = lambda: WELL,
-            **limits: float,
+            **limits: Any,
         ) -> Served:
             registry = new_registry()
             Counter("hits", "Hits.", namespace="a", registry=registry).inc()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvmfs_snapshotter.adapters.bolt import BoltError, Bucket, open_bolt
+from cvmfs_snapshotter.adapters.bolt import BoltError, Bucket, open_bolt, pages
 from tests.harness.containerd import Containerd
 from tests.harness.snapshots import Snapshots
 
@@ -70,6 +70,38 @@ def test_what_is_not_there(database: Path) -> None:
     one = next(snapshots.buckets())[1]
     assert one.bucket(b"kind") is None
     assert one.value(b"none") is None
+
+
+def test_every_key_is_found(database: Path) -> None:
+    """A look-up finds each key that the walk finds, and none beside them."""
+    snapshots = open_bolt(database).bucket(b"v1", b"snapshots")
+    assert snapshots is not None
+    keys = list(snapshots)
+    assert sorted(keys) == keys
+    assert MANY < len(keys)
+
+    assert all(snapshots.bucket(key) is not None for key in keys)
+    near = [other for key in keys for other in (key[:-1], key + b"\0", key[:-1] + b"\xff")]
+    missing = set(near) - set(keys)
+    assert MANY < len(missing)
+    assert not any(snapshots.bucket(key) for key in (b"", b"\xff" * 99, *missing))
+
+
+def test_a_look_up_is_no_walk(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It halves each page on its way instead of reading all of them."""
+    snapshots = open_bolt(database).bucket(b"v1", b"snapshots")
+    assert snapshots is not None
+    key = list(snapshots)[MANY // 2]
+    read: list[int] = []
+    element = pages._leaf_element
+
+    def count(data: bytes, at: int) -> pages.Element:
+        read.append(at)
+        return element(data, at)
+
+    monkeypatch.setattr(pages, "_leaf_element", count)
+    assert snapshots.bucket(key) is not None
+    assert len(read) < 10
 
 
 def test_reading_beside_a_writer(database: Path, overlayfs: Snapshots) -> None:
@@ -145,6 +177,8 @@ def test_pages_in_a_circle_are_an_error() -> None:
 
     with pytest.raises(BoltError, match="more than once"):
         list(Bucket(branch, 4096, 2 * 4096))
+    with pytest.raises(BoltError, match="more than once"):
+        Bucket(branch, 4096, 2 * 4096).value(b"key")
 
 
 def _branch(page: int) -> bytes:

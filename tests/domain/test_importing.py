@@ -1,6 +1,6 @@
 """What can be taken over from a snapshotter in Go."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 import pytest
@@ -150,7 +150,7 @@ def test_a_layer_that_takes_long_to_read() -> None:
     with in_memory() as bench:
         publish(bench, LAYER_1)
         bench.sources.unscannable.add(LAYER_1)
-        patient = attrs.evolve(bench.context, clock=_Finishing(bench, tries=3))
+        patient = attrs.evolve(bench.context, clock=_Then(3, bench.sources.unscannable.clear))
         planned = plan_import(patient, [REMOTE_1], {1: Files.MOUNTED}, 5.0)
 
     assert [REMOTE_1.name] == [one.snapshot.name for one in planned.imported]
@@ -166,19 +166,39 @@ def test_a_layer_that_takes_too_long() -> None:
     assert {REMOTE_1.name: (Obstacle.SOURCE, False)} == obstacles(planned)
 
 
-class _Finishing(MemoryClock):
-    """A clock that has the reading of the layer end when it is looked at for some time."""
+class _Then(MemoryClock):
+    """A clock that has something happen when it is looked at for some time."""
 
-    def __init__(self, bench: Bench, tries: int) -> None:
+    def __init__(self, tries: int, happens: Callable[[], None]) -> None:
         super().__init__()
-        self._bench = bench
+        self._happens = happens
         self._tries = tries
 
     def monotonic(self) -> float:
         self._tries -= 1
         if self._tries == 0:
-            self._bench.sources.unscannable.clear()
+            self._happens()
         return super().monotonic()
+
+
+def test_a_source_that_goes_down_meanwhile() -> None:
+    """What was to stand on a layer that was there is not taken over; that passes."""
+    with in_memory() as bench:
+        for layer in (LAYER_1, LAYER_2):
+            publish(bench, layer)
+
+        def fail() -> None:
+            bench.sources.faults["unpacked"] = Reason.DISCONNECTED
+
+        failing = attrs.evolve(bench.context, clock=_Then(2, fail))
+        records = [REMOTE_1, REMOTE_2, record(3, "other", layer=LAYER_2, target=DIFF_2)]
+        planned = plan_import(failing, records, dict.fromkeys((1, 2, 3), Files.MOUNTED), 5.0)
+
+    assert [REMOTE_1.name] == [one.snapshot.name for one in planned.imported]
+    second, other = planned.left_out
+    assert (Obstacle.SOURCE, False) == (second.obstacle, second.final)
+    assert f"layer {LAYER_1.digest} at" in second.detail
+    assert other.detail.startswith("not asked, after ")
 
 
 def test_a_remote_one_without_a_target() -> None:

@@ -162,3 +162,26 @@ def test_what_cannot_be_meant(arguments: list[str], capsys: pytest.CaptureFixtur
 
     assert 2 == raised.value.code
     assert "error: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["/run/d.sock", "/run//d.sock", "/run/d.sock.lock"])
+def test_metrics_on_the_own_socket(
+    file: Path, path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A daemon would not start with metrics where containerd is served, and neither is it fine."""
+    file.write_text(f'[metrics]\naddress = "unix:{path}"\n')
+    check = ["config", "check", "--config", str(file), "--address"]
+
+    assert 2 == main([*check, "/run/d.sock"])
+    assert f"{file}: metrics.address: " in capsys.readouterr().err
+    assert 2 == main([*check, "/run/d.sock", "--json"])
+    (problem,) = json.loads(capsys.readouterr().out)["problems"]
+    assert "the daemon's own" in problem
+    assert 0 == main([*check, "/run/other.sock"])
+
+
+def test_metrics_whose_lock_is_the_socket(file: Path) -> None:
+    """The same for the lock beside the socket of the metrics."""
+    file.write_text('[metrics]\naddress = "unix:/run/m"\n')
+
+    assert 2 == main(["config", "check", "--config", str(file), "--address", "/run/m.lock"])

@@ -205,7 +205,7 @@ def test_beside_a_daemon(root: Path, words: list[str]) -> None:
         assert 0 == db(root, *words)
 
 
-@pytest.mark.parametrize("words", [["restore", "anything"], ["upgrade"], ["downgrade", "0001"]])
+@pytest.mark.parametrize("words", [["restore", __file__], ["upgrade"], ["downgrade", "0001"]])
 def test_refused_beside_a_daemon(
     root: Path, capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
@@ -414,3 +414,53 @@ def test_downgrade(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "a backup is" in capsys.readouterr().out
     assert 1 == db(root, "downgrade", "0000")
     assert "known are 0001" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("backup", ["none", "garbage"])
+def test_a_bad_backup_makes_nothing(tmp_path: Path, backup: str) -> None:
+    """In a state directory that was never used nothing is made for what cannot be restored."""
+    (tmp_path / "garbage").write_text("no database")
+    root = tmp_path / "root"
+    root.mkdir(mode=0o700)
+
+    assert 1 == db(root, "restore", str(tmp_path / backup))
+    assert [] == [path.name for path in root.iterdir() if path.name != "lock"]
+    if backup == "none":
+        assert not (root / "lock").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["db", "current"], ["db", "check"], ["db", "backup"], ["ls"], ["info", "old"], ["wishlist"]],
+    ids=" ".join,
+)
+def test_an_interrupted_restore(
+    root: Path, tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What only reads does not pass old records off as those that will count."""
+    backup = back_up(root, tmp_path)
+    planned = root / "metadata.sqlite.restoring-20260101T000000.000000Z"
+    shutil.copy(backup, planned)
+    capsys.readouterr()
+
+    assert 1 == main([*words, "--root", str(root)])
+    shown = capsys.readouterr()
+    assert "" == shown.out
+    assert f"a restore of {database(root)} was interrupted" in shown.err
+    assert planned.exists()
+    assert 0 == db(root, "upgrade")
+    assert not planned.exists()
+    assert 0 == main([*words, "--root", str(root)])
+
+
+def test_copies_of_what_was_killed(root: Path) -> None:
+    """Copies of a database, made to look at it, go with the next start; nothing else does."""
+    for directory in (root, root / "backups"):
+        directory.mkdir(exist_ok=True)
+        (directory / ".look-abc").mkdir()
+        (directory / ".look-abc" / "metadata.sqlite").write_text("a copy")
+        (directory / ".other").mkdir()
+    prepare_database(database(root))
+
+    for directory in (root, root / "backups"):
+        assert [".other"] == [p.name for p in directory.iterdir() if p.name.startswith(".")]

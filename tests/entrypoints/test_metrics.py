@@ -199,6 +199,23 @@ def test_address_in_use(base: Path) -> None:
     assert "Address already in use" == line["cause"]
 
 
+def test_a_socket_that_cannot_be_had(base: Path) -> None:
+    """A socket of the metrics that others hold is no reason not to serve containerd either."""
+    watched = Watched(base)
+    watched.socket.parent.mkdir(mode=0o700)
+    watched.socket.write_text("precious")
+    watched.daemon.start()
+    try:
+        assert set() == watched.daemon.snapshots()
+    finally:
+        watched.daemon.stop()
+
+    (line,) = [line for line in watched.daemon.lines() if line["level"] == "error"]
+    assert f"metrics cannot be served on unix:{watched.socket}" == line["msg"]
+    assert "is not a socket; it is left alone" in str(line["cause"])
+    assert "precious" == watched.socket.read_text()
+
+
 def test_exposed(base: Path) -> None:
     """That other machines can read the metrics is said."""
     with closing(socket.create_server(("0.0.0.0", 0))) as other:  # noqa: S104 - that is the test

@@ -127,6 +127,19 @@ def test_with_a_remote_layer_below(cvmfs: FileSystem, call: str) -> None:
     assert before == after
 
 
+def test_above_a_sound_layer(cvmfs: FileSystem) -> None:
+    """Where the layer itself hangs and what lies below does not, it is a miss, no refusal."""
+    with node_on(cvmfs) as node:
+        name = node.provide(LAYERS[0])
+        cvmfs.breaks(hangs(below=place(LAYERS[1])))
+        started = time.monotonic()
+        decision = node.pull(LAYERS[1], name, LAYERS[0].diff_id)
+        took = time.monotonic() - started
+
+    assert ("miss", "slow") == (decision.outcome, decision.reason)
+    assert took < DEADLINE + SLACK
+
+
 def test_what_asks_no_source_is_not_slowed(cvmfs: FileSystem) -> None:
     """While as many Prepares wait as the server has threads, all other calls answer at once."""
     with node_on(cvmfs, deadline=25.0) as node:

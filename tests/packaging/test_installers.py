@@ -84,7 +84,7 @@ def test_the_commands_of_the_page_install_it(installer: str, wheel: Path, wheels
         assert done.returncode == 0, done.stdout
 
         for name in ("cvmfs-snapshotter", "cvmfs_snapshotter"):
-            command = [base / "usr/local/bin" / name, "--version"]
+            command = [f"{base}/usr/local/bin/{name}", "--version"]
             said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             assert f"cvmfs-snapshotter {__version__}\n" == said
         found = {

@@ -125,6 +125,21 @@ def test_answers_of_probes() -> None:
     assert ("absent", None) == (_ours(absent)["reason"], problem)
 
 
+def test_a_look_up_with_what_is_below() -> None:
+    """One span for both names the layer that is asked for, and counts all that are looked at."""
+    recording = Recording()
+    inner = MemorySources(["nfs"])
+    wanted = Layer("nfs", LAYER.digest)
+    for layer in (OTHER, wanted):
+        inner.publish("nfs", layer.digest)
+    with recording.call():
+        TracedSources(inner, recording.inner).look_above(wanted, (OTHER,), 1e9)
+
+    attributes, _ = recording.one("probe look")
+    about = {"source": "nfs", "layers": 2, "digest": str(wanted.digest), "reason": "hit"}
+    assert about.items() <= _ours(attributes).items()
+
+
 @pytest.mark.parametrize(
     ("outcome", "expected", "failed"),
     [
