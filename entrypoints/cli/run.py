@@ -4,6 +4,7 @@ import argparse
 import faulthandler
 import signal
 
+from .ending import stop_watching
 from .flags import Commands, add_address, add_config, add_log_level, add_root
 
 
@@ -47,6 +48,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     from ..config import load_config  # noqa: PLC0415
 
+    stop_watching()
     config = load_config(arguments.config)
     # A bad configuration shows without the rest.
     from ..daemon import run_daemon  # noqa: PLC0415
