@@ -126,7 +126,10 @@ def _plain(compared: "Compared") -> dict[str, object]:
             }
             for finding in compared.findings
         ],
-        "containerd": {"compared": not compared.containerd, "detail": compared.containerd},
+        "containerd": {
+            "compared": not compared.containerd,
+            "detail": compared.containerd or None,
+        },
     }
 
 
