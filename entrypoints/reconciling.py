@@ -85,7 +85,10 @@ def compare(wanted: Wanted, logger: Logger) -> Compared:
             )
         reconciliation = _reconciliation(root, wanted, logger, held)
         first, containerd = _look(reconciliation, wanted)
-        again = _look(reconciliation, wanted)[0] if first else []
+        again: list[Finding] = []
+        if first:
+            again, then = _look(reconciliation, wanted)
+            containerd = containerd or then
     return Compared(tuple(one for one in again if one in first), containerd)
 
 

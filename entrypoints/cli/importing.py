@@ -245,13 +245,13 @@ def _plain(planned: "Planned") -> dict[str, object]:
     return {
         "from": planned.base,
         "root": planned.root,
-        "running": planned.running,
+        "running": planned.running or None,
         "imported": [
             {
                 "identifier": one.snapshot.identifier,
                 "name": one.snapshot.name,
                 "kind": one.snapshot.kind.value,
-                "parent": one.snapshot.parent,
+                "parent": one.snapshot.parent or None,
                 "source": one.snapshot.layer.source if one.snapshot.layer else None,
                 "digest": str(one.snapshot.layer.digest) if one.snapshot.layer else None,
                 "directory": one.directory,

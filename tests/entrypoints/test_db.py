@@ -400,6 +400,8 @@ def test_upgrade(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Records of this release's schema need nothing."""
     assert 0 == db(root, "upgrade")
     assert "schema 0001 already\n" == capsys.readouterr().out
+    assert 0 == db(root, "upgrade", "--json")
+    assert {"before": "0001", "schema": "0001"} == json.loads(capsys.readouterr().out)
 
 
 def test_upgrade_that_fails(
@@ -416,6 +418,10 @@ def test_downgrade(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A backup is made first; an unknown schema is refused with those that are known."""
     assert 0 == db(root, "downgrade", "0001")
     assert "a backup is" in capsys.readouterr().out
+    assert 0 == db(root, "downgrade", "0001", "--json")
+    shown = json.loads(capsys.readouterr().out)
+    assert Path(shown.pop("backup")).is_file()
+    assert {"before": "0001", "schema": "0001"} == shown
     assert 1 == db(root, "downgrade", "0000")
     assert "known are 0001" in capsys.readouterr().err
 
