@@ -107,6 +107,7 @@ def test_a_check_that_fails_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     [
         ([passed("a", "well")], 0),
         ([passed("a", "well"), warning("b", "so", "do this")], 3),
+        ([warning("b", "so", "do this", advice=("think of that",))], 3),
         ([failure("c", "bad", "do that"), warning("b", "so")], 1),
     ],
 )
@@ -125,9 +126,16 @@ def test_the_command(
     for result in results:
         assert f"{result.outcome.value}  {result.name}: {result.what}\n" in shown
         assert all(f"          {line}\n" in shown for line in result.mend)
+        assert all(f"          # {line}\n" in shown for line in result.advice)
     assert expected == main(["doctor", *address, "--json"])
     assert [
-        {"name": r.name, "outcome": r.outcome.value, "what": r.what, "mend": list(r.mend)}
+        {
+            "name": r.name,
+            "outcome": r.outcome.value,
+            "what": r.what,
+            "mend": list(r.mend),
+            "advice": list(r.advice),
+        }
         for r in results
     ] == json.loads(capfd.readouterr().out)["checks"]
 
