@@ -55,7 +55,7 @@ def check_reached(source: SourceSettings, found: Survey | Miss) -> Result:
     """
     name = f"source {source.name}"
     if isinstance(found, Miss):
-        return failure(name, f"{found.reason.value}: {found.detail}", *_ways(source, found.reason))
+        return failure(name, f"{found.reason.value}: {found.detail}", *ways(source, found.reason))
     if source.kind is SourceKind.DIRECTORY:
         return passed(name, f"{source.path} answers, on {found.kind or 'a file system'}")
     revision = found.attributes.get("revision")
@@ -71,7 +71,13 @@ def check_reached(source: SourceSettings, found: Survey | Miss) -> Result:
     return passed(name, f"{source.path} is {source.repository}{known}")
 
 
-def _ways(source: SourceSettings, reason: Reason) -> Sequence[str]:
+def ways(source: SourceSettings, reason: Reason) -> Sequence[str]:
+    """Give commands that mend a source, or show what is wrong with it.
+
+    Args:
+        source: the source.
+        reason: why it does not answer.
+    """
     path = quoted(source.path)
     if source.kind is SourceKind.DIRECTORY:
         return (f"ls -ld {path}/.layers", f"findmnt --target {path}")
