@@ -40,7 +40,6 @@ COMMANDS = [
     "release --address {socket} tests --json",
     "drain --plan --root {root} --containerd-root {containerd}",
     "reconcile --config {config} --root {root} --containerd-root {containerd}",
-    "import --help",
     "config show --config {config}",
     "config check --config {config} --json",
     "containerd-config --for 2.1",
