@@ -88,6 +88,9 @@ def test_what_fits(root: Path, flags: list[str], capfd: pytest.CaptureFixture[st
     """Nothing to do is success."""
     assert 0 == reconcile(root, *flags)
     assert ("everything fits\n", "") == capfd.readouterr()
+    assert 0 == reconcile(root, "--json", *flags)
+    shown = json.loads(capfd.readouterr().out)
+    assert {"findings": [], "containerd": {"compared": True, "detail": None}} == shown
 
 
 @pytest.mark.parametrize("flags", [[], ["--apply"]])

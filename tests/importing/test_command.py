@@ -97,12 +97,12 @@ def test_a_plan_as_json(state: State, capfd: pytest.CaptureFixture[str]) -> None
         "identifier": 1,
         "name": f"k8s.io/2/{IMAGE.chain_ids[0]}",
         "kind": "committed",
-        "parent": "",
+        "parent": None,
         "source": "s",
         "digest": IMAGE.layers[0].digest,
         "directory": False,
     } == shown["imported"][0]
-    assert [] == shown["left_out"]
+    assert ([], None) == (shown["left_out"], shown["running"])
     assert (str(state.base), str(state.root)) == (shown["from"], shown["root"])
 
 
