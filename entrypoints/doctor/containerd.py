@@ -29,6 +29,9 @@ DEFAULT_CONFIG = "/etc/containerd/config.toml"
 
 _PROCESSES = Path("/proc")
 _VERSION = re.compile(r"\bv?(\d+)\.(\d+)\.\d+")
+_RANCHERS = (
+    "k3s and rke2 write this file at each start: docs/kubernetes.md says where the lines belong"
+)
 _SECONDS = 10.0
 _GUESSING = frozenset({"2.1.0", "2.1.1"})
 """Versions that take a differ that cannot unpack, if none is named; of a file alone only the
@@ -188,7 +191,11 @@ def check_config(
             f"{name} {finding.name}",
             f"{where.removesuffix(',')}: {finding.problem}",
             *(mend if process.apart else _setup(process.config, command, report.pull)),
-            advice=(*([finding.advice] if finding.advice else []), *advice),
+            advice=(
+                *([finding.advice] if finding.advice else []),
+                *([_RANCHERS] if "/rancher/" in process.config else []),
+                *advice,
+            ),
         )
     for note in report.notes:
         yield warning(name, f"{where.removesuffix(',')}: {note}")
@@ -197,6 +204,8 @@ def check_config(
 
 
 def _setup(config: str, command: str, pull: Pull) -> tuple[str, ...]:
+    if "/rancher/" in config:
+        return ()
     how = f" --pull {pull.value}" if pull is Pull.TRANSFER else ""
     setup = command.replace("containerd-config", "containerd-setup", 1)
     return (f"{setup}{how} --config {quoted(config)} --apply && systemctl restart containerd",)
