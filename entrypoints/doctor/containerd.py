@@ -198,7 +198,11 @@ def check_config(
             ),
         )
     for note in report.notes:
-        yield warning(name, f"{where.removesuffix(',')}: {note}")
+        yield warning(
+            name,
+            f"{where.removesuffix(',')}: {note}",
+            advice=("take that setting away unless it is meant",),
+        )
     if not report.findings and not report.notes:
         yield passed(name, f"{where} lets containerd {release.name} use remote layers")
 
@@ -227,7 +231,11 @@ def check_view(
     try:
         mounts = mounts_of(process.pid, processes)
     except OSError as error:
-        return warning(name, f"the mounts of process {process.pid}: {error.strerror}")
+        return warning(
+            name,
+            f"the mounts of process {process.pid}: {error.strerror}",
+            advice=("look again: it has ended meanwhile",),
+        )
     # Through its root, so that whatever it sees there is what is asked.
     seen = attrs.evolve(source, path=f"{processes}/{process.pid}/root{path}")
     found = identify(prober, seen, source.lookup_deadline)
@@ -280,7 +288,12 @@ def check_images(containerd_root: str, snapshotter: str, platform: str) -> Itera
                 lacking.setdefault(image.digest, image.name)
         lost = [name for d, name in lacking.items() if not _is_complete(content, d, platform)]
     except ContainerdError as error:
-        yield warning("pause-image", str(error))
+        yield warning(
+            "pause-image",
+            str(error),
+            "containerd config dump | grep '^root'",
+            advice=("name that directory with --containerd-root",),
+        )
         return
     pauses = [name for name in lost if _is_pause(name)]
     others = [name for name in lost if not _is_pause(name)]
