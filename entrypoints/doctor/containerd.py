@@ -29,6 +29,9 @@ DEFAULT_CONFIG = "/etc/containerd/config.toml"
 
 _PROCESSES = Path("/proc")
 _VERSION = re.compile(r"\bv?(\d+)\.(\d+)\.\d+")
+_RANCHERS = (
+    "k3s and rke2 write this file at each start: docs/kubernetes.md says where the lines belong"
+)
 _SECONDS = 10.0
 _GUESSING = frozenset({"2.1.0", "2.1.1"})
 """Versions that take a differ that cannot unpack, if none is named; of a file alone only the
@@ -188,15 +191,25 @@ def check_config(
             f"{name} {finding.name}",
             f"{where.removesuffix(',')}: {finding.problem}",
             *(mend if process.apart else _setup(process.config, command, report.pull)),
-            advice=(*([finding.advice] if finding.advice else []), *advice),
+            advice=(
+                *([finding.advice] if finding.advice else []),
+                *([_RANCHERS] if "/rancher/" in process.config else []),
+                *advice,
+            ),
         )
     for note in report.notes:
-        yield warning(name, f"{where.removesuffix(',')}: {note}")
+        yield warning(
+            name,
+            f"{where.removesuffix(',')}: {note}",
+            advice=("take that setting away unless it is meant",),
+        )
     if not report.findings and not report.notes:
         yield passed(name, f"{where} lets containerd {release.name} use remote layers")
 
 
 def _setup(config: str, command: str, pull: Pull) -> tuple[str, ...]:
+    if "/rancher/" in config:
+        return ()
     how = f" --pull {pull.value}" if pull is Pull.TRANSFER else ""
     setup = command.replace("containerd-config", "containerd-setup", 1)
     return (f"{setup}{how} --config {quoted(config)} --apply && systemctl restart containerd",)
@@ -218,7 +231,11 @@ def check_view(
     try:
         mounts = mounts_of(process.pid, processes)
     except OSError as error:
-        return warning(name, f"the mounts of process {process.pid}: {error.strerror}")
+        return warning(
+            name,
+            f"the mounts of process {process.pid}: {error.strerror}",
+            advice=("look again: it has ended meanwhile",),
+        )
     # Through its root, so that whatever it sees there is what is asked.
     seen = attrs.evolve(source, path=f"{processes}/{process.pid}/root{path}")
     found = identify(prober, seen, source.lookup_deadline)
@@ -271,7 +288,12 @@ def check_images(containerd_root: str, snapshotter: str, platform: str) -> Itera
                 lacking.setdefault(image.digest, image.name)
         lost = [name for d, name in lacking.items() if not _is_complete(content, d, platform)]
     except ContainerdError as error:
-        yield warning("pause-image", str(error))
+        yield warning(
+            "pause-image",
+            str(error),
+            "containerd config dump | grep '^root'",
+            advice=("name that directory with --containerd-root",),
+        )
         return
     pauses = [name for name in lost if _is_pause(name)]
     others = [name for name in lost if not _is_pause(name)]

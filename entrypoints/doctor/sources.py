@@ -206,7 +206,11 @@ def check_errors(source: SourceSettings, found: Survey) -> Result:
     name = f"errors {source.name}"
     errors = found.number("nioerr")
     if errors is None:
-        return warning(name, "how many input/output errors there were is not known")
+        return warning(
+            name,
+            "how many input/output errors there were is not known",
+            f"cvmfs_config stat -v {source.repository}",
+        )
     if errors:
         where = ", ".join(
             f"{what} {found.attributes[what]}"

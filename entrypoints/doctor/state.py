@@ -106,7 +106,7 @@ def check_kind(root: str, kind_of: Callable[[str], str] = kernel.file_system) ->
     try:
         kind = kind_of(root)
     except OSError as error:
-        return warning(name, f"{root}: {error.strerror}")
+        return warning(name, f"{root}: {error.strerror}", f"findmnt --target {quoted(root)}")
     if kind in _NETWORK or kind.startswith("fuse."):
         return failure(
             name,
@@ -144,7 +144,7 @@ def check_space(root: str, ask: Callable[[str], os.statvfs_result] = os.statvfs)
     try:
         found = ask(root)
     except OSError as error:
-        return warning(name, f"{root}: {error.strerror}")
+        return warning(name, f"{root}: {error.strerror}", f"findmnt --target {quoted(root)}")
     free, size = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
     if found.f_flag & os.ST_RDONLY:
         return failure(

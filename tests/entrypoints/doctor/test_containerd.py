@@ -112,6 +112,20 @@ def test_the_command_that_mends_a_configuration(tmp_path: Path) -> None:
     assert callable(parse(ours.split()[1:], as_daemon=False).act)
 
 
+def test_a_configuration_that_is_written_at_each_start(tmp_path: Path) -> None:
+    """A command that changes it would hold until then; it is said where the lines belong."""
+    path = tmp_path / "rancher/k3s/agent/etc/containerd/config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text("version = 2\n")
+    found = list(
+        containerd.check_config(attrs.evolve(PROCESS, config=str(path)), ADDRESS, ROOT, PLATFORM)
+    )
+
+    assert found
+    assert not any(result.mend for result in found)
+    assert all("docs/kubernetes.md" in result.advice[-1] for result in found)
+
+
 def test_a_configuration_in_another_namespace(processes: Path) -> None:
     """The file that this containerd sees is read, not the one of the same name here."""
     make_process(processes, "7")
