@@ -39,7 +39,7 @@ class _File:
     version: int
 
 
-def edit(text: str, wanted: Wanted, pull: Pull, *, made: bool = False) -> str:
+def edit(text: str, wanted: Wanted, pull: Pull, *, made: str | None = None) -> str:
     """Write our lines into a configuration.
 
     Tables that are there get keys, or other values for them; other tables come to the end. The
@@ -49,7 +49,7 @@ def edit(text: str, wanted: Wanted, pull: Pull, *, made: bool = False) -> str:
         text: of the file, without regions of ours.
         wanted: what for.
         pull: how the CRI is to pull images.
-        made: the file is not there yet.
+        made: for a file of ours, the sum of what it was made with.
 
     Raises:
         RefusedError: it is no TOML, has a version that cannot be kept, or says something in a

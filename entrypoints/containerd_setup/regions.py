@@ -43,27 +43,30 @@ class Undone:
 
     Attributes:
         text: what it was before.
-        made: whether it was made with the regions.
-        alone: whether it is, but for the regions, as it was when it was made.
+        made: the sum of what it was made with, beside the regions; None if it was there before.
     """
 
     text: str
-    made: bool
-    alone: bool
+    made: str | None
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is, but for the regions, as it was when it was made."""
+        return self.made == sum_of(self.text)
 
 
-def apply(lines: Sequence[str], changes: Iterable[Change], *, made: bool = False) -> str:
+def apply(lines: Sequence[str], changes: Iterable[Change], *, made: str | None = None) -> str:
     """Put regions into a file.
 
     Args:
         lines: those of the file, with their ends.
         changes: what to do, at places that do not overlap.
-        made: remember that the file was made with them.
+        made: remember that the file was made with them, and with what this is the sum of.
     """
     result: list[str] = []
     done = 0
     # The first region says what is true of the whole file.
-    note = [f"{_MADE}{_sum(''.join(lines))}\n"] if made else []
+    note = [] if made is None else [f"{_MADE}{made}\n"]
     if lines and not lines[-1].endswith("\n"):
         note.append(f"{_UNENDED}\n")
         lines = [*lines[:-1], f"{lines[-1]}\n"]
@@ -98,8 +101,8 @@ def undo(text: str) -> Undone:
     before = "".join(result)
     if _UNENDED in noted:
         before = before.removesuffix("\n")
-    made = any(line.startswith(_MADE) for line in noted)
-    return Undone(before, made, made and f"{_MADE}{_sum(before)}" in noted)
+    made = [line.removeprefix(_MADE) for line in noted if line.startswith(_MADE)]
+    return Undone(before, made[0] if made else None)
 
 
 def _marked(lines: Iterable[str]) -> Iterator[tuple[str, bool]]:
@@ -122,5 +125,6 @@ _HALF = (
 )
 
 
-def _sum(text: str) -> str:
+def sum_of(text: str) -> str:
+    """Give the sum by which a text is known again, in hexadecimal digits."""
     return hashlib.sha256(text.encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 import difflib
 import posixpath
+import tomllib
 from pathlib import Path
 
 import attrs
@@ -12,7 +13,7 @@ from . import files
 from .editing import edit
 from .errors import RefusedError
 from .judging import judge, try_with
-from .regions import undo
+from .regions import sum_of, undo
 
 _TEMPLATE = ".tmpl"
 
@@ -70,10 +71,21 @@ def plan_setup(path: str, root: str, wanted: Wanted, pull: Pull) -> Plan:
     before = files.load(real)
     text = _beginning(real) if before is None else before
     undone = undo(text)
-    made = before is None or undone.made
+    # What was added since is an administrator's: the file is known by what it was made with.
+    made = sum_of(undone.text) if before is None else undone.made
     after = edit(undone.text, wanted, pull, made=made)
+    if before is not None and _says_the_same(before, after):
+        # Only the places of our lines differ: others were added behind them.
+        after = before
     judge(root, wanted, {posixpath.abspath(path): after})
-    return Plan(real, before, after, None if made else undone.text)
+    return Plan(real, before, after, undone.text if made is None else None)
+
+
+def _says_the_same(before: str, after: str) -> bool:
+    try:
+        return tomllib.loads(before) == tomllib.loads(after)
+    except tomllib.TOMLDecodeError:
+        return False
 
 
 def _beginning(path: Path) -> str:
@@ -100,8 +112,8 @@ def plan_removal(path: str) -> Plan:
     if before is None:
         return Plan(real, None, None, None)
     undone = undo(before)
-    gone = undone.made and undone.alone
-    return Plan(real, before, None if gone else undone.text, None if gone else undone.text)
+    after = None if undone.alone else undone.text
+    return Plan(real, before, after, after)
 
 
 def carry_out(plan: Plan, wanted: Wanted | None = None, program: str = "") -> Path | None:

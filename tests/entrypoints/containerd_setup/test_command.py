@@ -112,6 +112,44 @@ def test_a_file_of_ours_that_somebody_added_to(config: Path) -> None:
     assert "# theirs\n" == config.read_text()
 
 
+@pytest.mark.parametrize("edited", ["# theirs\n", "[debug]\n  level = 'info'\n"])
+def test_a_template_of_ours_that_somebody_added_to(config: Path, edited: str) -> None:
+    """A second run changes nothing, and what they added stays when we go."""
+    config.write_text(samples.KUBEADM)
+    template = config.with_name("config.toml.tmpl")
+    run(template, "1.7", "--apply")
+    template.write_text(template.read_text() + edited)
+    before = template.read_text()
+
+    assert 0 == run(template, "1.7")
+    assert 0 == run(template, "1.7", "--apply")
+    assert before == template.read_text()
+    assert 0 == run(template, "1.7", "--uninstall", "--apply")
+    assert samples.KUBEADM + edited == template.read_text()
+
+
+def test_another_socket_for_a_file_of_ours_that_somebody_added_to(config: Path) -> None:
+    """New lines of ours do not make their lines ours."""
+    run(config, "2.1", "--apply")
+    config.write_text(config.read_text() + "# theirs\n")
+
+    assert 0 == run(config, "2.1", "--address", "/run/other.sock", "--apply")
+    assert 0 == run(config, "2.1", "--uninstall", "--apply")
+    assert "# theirs\n" in config.read_text()
+
+
+def test_our_lines_were_changed(config: Path) -> None:
+    """They become the right ones again, also where they are no TOML any more."""
+    config.write_text(samples.KUBEADM)
+    run(config, "1.7", "--apply")
+    right = config.read_text()
+    for wrong in ('type = "content"', "type ="):
+        config.write_text(right.replace('type = "snapshot"', wrong))
+
+        assert 0 == run(config, "1.7", "--apply")
+        assert right == config.read_text()
+
+
 def test_a_link(config: Path) -> None:
     """A link stays one, and the file behind it is edited."""
     real = config.with_name("real.toml")
