@@ -4,6 +4,7 @@ So a file can be brought back byte for byte, also after other lines of it were c
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
@@ -20,6 +21,7 @@ END = "# <<< cvmfs-snapshotter containerd-setup"
 _WAS = "#| "
 _UNENDED = "#$ the last line had no end"
 _MADE = "#+ made from sha256:"
+_VERSION = re.compile("version = ([0-9]{1,4})")
 
 
 @attrs.frozen
@@ -44,10 +46,12 @@ class Undone:
     Attributes:
         text: what it was before.
         made: the sum of what it was made with, beside the regions; None if it was there before.
+        version: of the file, if a region says it; 0 if none does.
     """
 
     text: str
     made: str | None
+    version: int
 
     @property
     def alone(self) -> bool:
@@ -102,7 +106,8 @@ def undo(text: str) -> Undone:
     if _UNENDED in noted:
         before = before.removesuffix("\n")
     made = [line.removeprefix(_MADE) for line in noted if line.startswith(_MADE)]
-    return Undone(before, made[0] if made else None)
+    version = [int(found[1]) for found in map(_VERSION.fullmatch, noted) if found]
+    return Undone(before, made[0] if made else None, version[0] if version else 0)
 
 
 def _marked(lines: Iterable[str]) -> Iterator[tuple[str, bool]]:

@@ -13,7 +13,7 @@ from . import files
 from .editing import edit
 from .errors import RefusedError
 from .judging import judge, try_with
-from .regions import sum_of, undo
+from .regions import Undone, sum_of, undo
 
 _TEMPLATE = ".tmpl"
 
@@ -73,7 +73,7 @@ def plan_setup(path: str, root: str, wanted: Wanted, pull: Pull) -> Plan:
     undone = undo(text)
     # What was added since is an administrator's: the file is known by what it was made with.
     made = sum_of(undone.text) if before is None else undone.made
-    after = edit(undone.text, wanted, pull, made=made)
+    after = edit(undone.text, wanted, pull, made=made, version=undone.version)
     if before is not None and _says_the_same(before, after):
         # Only the places of our lines differ: others were added behind them.
         after = before
@@ -112,8 +112,20 @@ def plan_removal(path: str) -> Plan:
     if before is None:
         return Plan(real, None, None, None)
     undone = undo(before)
-    after = None if undone.alone else undone.text
+    after = None if undone.alone else _with_version(undone)
     return Plan(real, before, after, after)
+
+
+def _with_version(undone: Undone) -> str:
+    """Give what stays of a file: with our version if others wrote their lines for that."""
+    try:
+        content = tomllib.loads(undone.text)
+    except tomllib.TOMLDecodeError:
+        return undone.text
+    written_for = undone.version and (content or undone.made is not None)
+    if not written_for or "version" in content:
+        return undone.text
+    return f"version = {undone.version}\n{undone.text}"
 
 
 def carry_out(plan: Plan, wanted: Wanted | None = None, program: str = "") -> Path | None:

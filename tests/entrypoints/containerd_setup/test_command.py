@@ -104,12 +104,38 @@ def test_no_file(config: Path) -> None:
 
 
 def test_a_file_of_ours_that_somebody_added_to(config: Path) -> None:
-    """What they added stays."""
+    """A second run changes nothing; what they added stays, with the version that it is for."""
     run(config, "2.1", "--apply")
-    config.write_text(config.read_text() + "# theirs\n")
-    run(config, "2.1", "--uninstall", "--apply")
+    config.write_text(config.read_text() + "[debug]\n  level = 'info'\n")
+    before = config.read_text()
 
-    assert "# theirs\n" == config.read_text()
+    assert 0 == run(config, "2.1")
+    assert before == config.read_text()
+    assert 0 == run(config, "2.1", "--address", "/run/other.sock", "--apply")
+    assert 'address = "/run/other.sock"' in config.read_text()
+    assert 0 == run(config, "2.1", "--uninstall", "--apply")
+    assert "version = 3\n[debug]\n  level = 'info'\n" == config.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("[debug]\n", "version = 2\n# none\n[debug]\n"),
+        ("# more\n", "# none\n# more\n"),
+        ("[debug\n", "# none\n[debug\n"),
+    ],
+    ids=["settings", "comment", "broken"],
+)
+def test_a_file_without_settings_that_somebody_added_to(
+    config: Path, text: str, kept: str
+) -> None:
+    """The version stays only if something is there that is written for it."""
+    config.write_text("# none\n")
+    run(config, "1.7", "--apply")
+    config.write_text(config.read_text() + text)
+
+    assert 0 == run(config, "1.7", "--uninstall", "--apply")
+    assert kept == config.read_text()
 
 
 @pytest.mark.parametrize("edited", ["# theirs\n", "[debug]\n  level = 'info'\n"])
