@@ -145,7 +145,7 @@ def _set_up(arguments: argparse.Namespace, path: str) -> int:
 def _remove(arguments: argparse.Namespace, path: str) -> int:
     from ..containerd_setup.setting_up import carry_out, plan_removal  # noqa: PLC0415
 
-    plan = plan_removal(path)
+    plan = plan_removal(path, arguments.config)
     if not plan.changes:
         print(f"{plan.path}: nothing to do, our lines are not there")
         return 0

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import attrs
 
+from ..containerd_config.names import SNAPSHOTTER
 from ..containerd_config.releases import Pull
 from ..containerd_config.wanted import Wanted
 from . import files
 from .editing import edit
 from .errors import RefusedError
 from .judging import judge, try_with
+from .naming import names_us
 from .regions import Undone, sum_of, undo
 
 _TEMPLATE = ".tmpl"
@@ -98,29 +100,48 @@ def _beginning(path: Path) -> str:
     return undo(text).text
 
 
-def plan_removal(path: str) -> Plan:
+def plan_removal(path: str, root: str) -> Plan:
     """Find out what a file becomes without our lines.
 
     Args:
         path: of the file.
+        root: of the file that containerd reads: the same, or one that imports it.
 
     Raises:
-        RefusedError: it cannot be read, or its marks were changed.
+        RefusedError: one of them cannot be read, its marks were changed, or it names us outside of
+            them, so that containerd would start no container once we are gone.
     """
     real = Path(path).resolve()
-    before = files.load(real)
+    plan = _removal(real)
+    _refuse_named(path, plan.after)
+    if Path(root).resolve() != real:
+        _refuse_named(root, files.load(Path(root)))
+    return plan
+
+
+def _removal(path: Path) -> Plan:
+    before = files.load(path)
     if before is None:
-        return Plan(real, None, None, None)
+        return Plan(path, None, None, None)
     undone = undo(before)
     after = None if undone.alone else _with_version(undone)
-    return Plan(real, before, after, after)
+    return Plan(path, before, after, after)
+
+
+def _refuse_named(path: str, text: str | None) -> None:
+    if text is not None and names_us(text):
+        raise RefusedError(
+            f'{path} has `snapshotter = "{SNAPSHOTTER}"` outside of our marks, which a program '
+            "that writes the file anew takes away: take these lines and the table of the proxy "
+            "plugin out by hand, or bring back a copy of the file, and run the command once more"
+        )
 
 
 def _with_version(undone: Undone) -> str:
     """Give what stays of a file: with our version if others wrote their lines for that."""
     try:
         content = tomllib.loads(undone.text)
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return undone.text
     written_for = undone.version and (content or undone.made is not None)
     if not written_for or "version" in content:

@@ -176,6 +176,61 @@ def test_our_lines_were_changed(config: Path) -> None:
         assert right == config.read_text()
 
 
+def without_comments(text: str) -> str:
+    """Write a configuration as programs do that read it and write it anew."""
+    return "".join(line for line in text.splitlines(True) if not line.startswith("#"))
+
+
+def test_marks_that_a_program_lost(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """While containerd still takes us for its snapshotter, nobody is told that all is done."""
+    config.write_text(samples.KUBEADM)
+    run(config, "1.7", "--apply")
+    lost = without_comments(config.read_text())
+    config.write_text(lost)
+
+    assert 1 == run(config, "1.7", "--uninstall", "--apply")
+    assert "outside of our marks" in capsys.readouterr().err
+    assert lost == config.read_text()
+    assert 0 == run(config, "1.7"), "its lines are all there"
+
+    config.write_text(lost.replace('snapshotter = "cvmfs', '# snapshotter = "cvmfs'))
+    assert 0 == run(config, "1.7", "--uninstall", "--apply"), "the proxy plugin alone does no harm"
+
+
+def test_marks_that_were_lost_in_the_other_file(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The drop-in goes only if the file that imports it does not name us."""
+    config.write_text(DROP_INS)
+    drop_in = config.parent / "conf.d" / "cvmfs.toml"
+    drop_in.parent.mkdir()
+    where = ("--drop-in", str(drop_in))
+    run(config, "2.1", *where, "--apply")
+    config.write_text(without_comments(drop_in.read_text()))
+
+    assert 1 == run(config, "2.1", *where, "--uninstall", "--apply")
+    assert f"{config} has " in capsys.readouterr().err
+    assert drop_in.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ('{{ x }}\n  snapshotter = "cvmfs-snapshotter"\n', 1),
+        ("{{ x }}\n  # snapshotter = 'cvmfs-snapshotter'\n", 0),
+        ('[[a]]\n[[a]]\nb = [{ "snapshotter" = "cvmfs-snapshotter" }]\n', 1),
+        ("a = " + "[" * 5000, 0),
+    ],
+    ids=["template", "comment", "array", "deep"],
+)
+def test_lines_of_others_that_name_us(config: Path, text: str, status: int) -> None:
+    """They are found wherever they stand, also in what is no TOML."""
+    config.write_text(text)
+
+    assert status == run(config, "1.7", "--uninstall", "--apply")
+    assert text == config.read_text()
+
+
 def test_a_link(config: Path) -> None:
     """A link stays one, and the file behind it is edited."""
     real = config.with_name("real.toml")
