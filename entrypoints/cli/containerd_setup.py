@@ -152,7 +152,7 @@ def _set_up(arguments: argparse.Namespace, path: str) -> int:
 def _remove(arguments: argparse.Namespace, path: str) -> int:
     from ..containerd_setup.setting_up import carry_out, plan_removal  # noqa: PLC0415
 
-    plan = plan_removal(path)
+    plan = plan_removal(path, arguments.config)
     applied = plan.changes and arguments.apply
     if applied:
         carry_out(plan)

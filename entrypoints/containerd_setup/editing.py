@@ -39,7 +39,9 @@ class _File:
     version: int
 
 
-def edit(text: str, wanted: Wanted, pull: Pull, *, made: bool = False) -> str:
+def edit(
+    text: str, wanted: Wanted, pull: Pull, *, made: str | None = None, version: int = 0
+) -> str:
     """Write our lines into a configuration.
 
     Tables that are there get keys, or other values for them; other tables come to the end. The
@@ -49,13 +51,14 @@ def edit(text: str, wanted: Wanted, pull: Pull, *, made: bool = False) -> str:
         text: of the file, without regions of ours.
         wanted: what for.
         pull: how the CRI is to pull images.
-        made: the file is not there yet.
+        made: for a file of ours, the sum of what it was made with.
+        version: that a region of ours gave to the text, which says none; 0 if there was none.
 
     Raises:
         RefusedError: it is no TOML, has a version that cannot be kept, or says something in a
             form that cannot be edited by lines.
     """
-    file = _read(text, wanted)
+    file = _read(text, wanted, version)
     expected: dict[str, Any] = deepcopy(dict(file.content))
     changes: list[Change] = []
     appended: list[str] = []
@@ -88,7 +91,7 @@ def edit(text: str, wanted: Wanted, pull: Pull, *, made: bool = False) -> str:
     return result
 
 
-def _read(text: str, wanted: Wanted) -> _File:
+def _read(text: str, wanted: Wanted, given: int) -> _File:
     if "{{" in text:
         raise RefusedError(
             "it is a template with actions, so that its outcome is not known: see "
@@ -101,6 +104,8 @@ def _read(text: str, wanted: Wanted) -> _File:
     except RecursionError:
         raise RefusedError("not TOML that can be read: nested too deeply") from None
     version = Document("", content).version
+    if content and "version" not in content:
+        version = given
     if content and version < 2:  # noqa: PLR2004 - the first whose names of plugins are full
         raise RefusedError(
             "it has no version, or version 1. Set it aside, write a new one with `containerd "

@@ -4,6 +4,7 @@ So a file can be brought back byte for byte, also after other lines of it were c
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
@@ -20,6 +21,7 @@ END = "# <<< cvmfs-snapshotter containerd-setup"
 _WAS = "#| "
 _UNENDED = "#$ the last line had no end"
 _MADE = "#+ made from sha256:"
+_VERSION = re.compile("version = ([0-9]{1,4})")
 
 
 @attrs.frozen
@@ -43,27 +45,32 @@ class Undone:
 
     Attributes:
         text: what it was before.
-        made: whether it was made with the regions.
-        alone: whether it is, but for the regions, as it was when it was made.
+        made: the sum of what it was made with, beside the regions; None if it was there before.
+        version: of the file, if a region says it; 0 if none does.
     """
 
     text: str
-    made: bool
-    alone: bool
+    made: str | None
+    version: int
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is, but for the regions, as it was when it was made."""
+        return self.made == sum_of(self.text)
 
 
-def apply(lines: Sequence[str], changes: Iterable[Change], *, made: bool = False) -> str:
+def apply(lines: Sequence[str], changes: Iterable[Change], *, made: str | None = None) -> str:
     """Put regions into a file.
 
     Args:
         lines: those of the file, with their ends.
         changes: what to do, at places that do not overlap.
-        made: remember that the file was made with them.
+        made: remember that the file was made with them, and with what this is the sum of.
     """
     result: list[str] = []
     done = 0
     # The first region says what is true of the whole file.
-    note = [f"{_MADE}{_sum(''.join(lines))}\n"] if made else []
+    note = [] if made is None else [f"{_MADE}{made}\n"]
     if lines and not lines[-1].endswith("\n"):
         note.append(f"{_UNENDED}\n")
         lines = [*lines[:-1], f"{lines[-1]}\n"]
@@ -98,8 +105,9 @@ def undo(text: str) -> Undone:
     before = "".join(result)
     if _UNENDED in noted:
         before = before.removesuffix("\n")
-    made = any(line.startswith(_MADE) for line in noted)
-    return Undone(before, made, made and f"{_MADE}{_sum(before)}" in noted)
+    made = [line.removeprefix(_MADE) for line in noted if line.startswith(_MADE)]
+    version = [int(found[1]) for found in map(_VERSION.fullmatch, noted) if found]
+    return Undone(before, made[0] if made else None, version[0] if version else 0)
 
 
 def _marked(lines: Iterable[str]) -> Iterator[tuple[str, bool]]:
@@ -122,5 +130,6 @@ _HALF = (
 )
 
 
-def _sum(text: str) -> str:
+def sum_of(text: str) -> str:
+    """Give the sum by which a text is known again, in hexadecimal digits."""
     return hashlib.sha256(text.encode()).hexdigest()

@@ -2,17 +2,20 @@
 
 import difflib
 import posixpath
+import tomllib
 from pathlib import Path
 
 import attrs
 
+from ..containerd_config.names import SNAPSHOTTER
 from ..containerd_config.releases import Pull
 from ..containerd_config.wanted import Wanted
 from . import files
 from .editing import edit
 from .errors import RefusedError
 from .judging import judge, try_with
-from .regions import undo
+from .naming import names_us
+from .regions import Undone, sum_of, undo
 
 _TEMPLATE = ".tmpl"
 
@@ -70,10 +73,21 @@ def plan_setup(path: str, root: str, wanted: Wanted, pull: Pull) -> Plan:
     before = files.load(real)
     text = _beginning(real) if before is None else before
     undone = undo(text)
-    made = before is None or undone.made
-    after = edit(undone.text, wanted, pull, made=made)
+    # What was added since is an administrator's: the file is known by what it was made with.
+    made = sum_of(undone.text) if before is None else undone.made
+    after = edit(undone.text, wanted, pull, made=made, version=undone.version)
+    if before is not None and _says_the_same(before, after):
+        # Only the places of our lines differ: others were added behind them.
+        after = before
     judge(root, wanted, {posixpath.abspath(path): after})
-    return Plan(real, before, after, None if made else undone.text)
+    return Plan(real, before, after, undone.text if made is None else None)
+
+
+def _says_the_same(before: str, after: str) -> bool:
+    try:
+        return tomllib.loads(before) == tomllib.loads(after)
+    except tomllib.TOMLDecodeError:
+        return False
 
 
 def _beginning(path: Path) -> str:
@@ -86,22 +100,53 @@ def _beginning(path: Path) -> str:
     return undo(text).text
 
 
-def plan_removal(path: str) -> Plan:
+def plan_removal(path: str, root: str) -> Plan:
     """Find out what a file becomes without our lines.
 
     Args:
         path: of the file.
+        root: of the file that containerd reads: the same, or one that imports it.
 
     Raises:
-        RefusedError: it cannot be read, or its marks were changed.
+        RefusedError: one of them cannot be read, its marks were changed, or it names us outside of
+            them, so that containerd would start no container once we are gone.
     """
     real = Path(path).resolve()
-    before = files.load(real)
+    plan = _removal(real)
+    _refuse_named(path, plan.after)
+    if Path(root).resolve() != real:
+        _refuse_named(root, files.load(Path(root)))
+    return plan
+
+
+def _removal(path: Path) -> Plan:
+    before = files.load(path)
     if before is None:
-        return Plan(real, None, None, None)
+        return Plan(path, None, None, None)
     undone = undo(before)
-    gone = undone.made and undone.alone
-    return Plan(real, before, None if gone else undone.text, None if gone else undone.text)
+    after = None if undone.alone else _with_version(undone)
+    return Plan(path, before, after, after)
+
+
+def _refuse_named(path: str, text: str | None) -> None:
+    if text is not None and names_us(text):
+        raise RefusedError(
+            f'{path} has `snapshotter = "{SNAPSHOTTER}"` outside of our marks, which a program '
+            "that writes the file anew takes away: take these lines and the table of the proxy "
+            "plugin out by hand, or bring back a copy of the file, and run the command once more"
+        )
+
+
+def _with_version(undone: Undone) -> str:
+    """Give what stays of a file: with our version if others wrote their lines for that."""
+    try:
+        content = tomllib.loads(undone.text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return undone.text
+    written_for = undone.version and (content or undone.made is not None)
+    if not written_for or "version" in content:
+        return undone.text
+    return f"version = {undone.version}\n{undone.text}"
 
 
 def carry_out(plan: Plan, wanted: Wanted | None = None, program: str = "") -> Path | None:

@@ -122,7 +122,9 @@ def test_another_tree(host: Host, tmp_path: Path) -> None:
 
     assert 0 == done.returncode, done.stderr
     assert [f"restart {UNIT}"] == [c for c in host.calls[before:] if c.startswith("restart")]
-    assert ["0.2", "current"] == sorted(path.name for path in (host.path / OPT).iterdir())
+    assert ["0.2", "containerd", "current"] == sorted(
+        path.name for path in (host.path / OPT).iterdir()
+    )
     assert 0 == host.node("check").returncode
 
 
@@ -361,6 +363,69 @@ def test_what_is_named_counts(host: Host) -> None:
 
     assert 0 == done.returncode, done.stderr
     assert "restart site-containerd.service" in host.calls
+
+
+def test_what_was_named_is_remembered(host: Host) -> None:
+    """The pod that uninstalls needs no variables to undo all that was done."""
+    other = host.path / "etc/containerd/other.toml"
+    other.write_text(KUBEADM)
+    host.run_unit("site-containerd.service")
+    named = {"CONTAINERD_CONFIG": "/etc/containerd/other.toml"}
+    host.node("install", **named, CONTAINERD_SERVICE="site-containerd.service")
+    assert "cvmfs-snapshotter" in other.read_text()
+    host.node("install")
+    assert "cvmfs-snapshotter" in (host.path / CONFIG).read_text()
+    before = len(host.calls)
+    done = host.node("uninstall")
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert [KUBEADM, KUBEADM] == [other.read_text(), (host.path / CONFIG).read_text()]
+    assert ["restart site-containerd.service", "restart containerd.service"] == [
+        call for call in host.calls[before:] if call.startswith("restart")
+    ]
+
+
+def test_containerd_still_names_the_daemon(host: Host) -> None:
+    """A program took the marks away: the daemon stays, since no pod would start without it."""
+    host.node("install")
+    lines = (host.path / CONFIG).read_text().splitlines(keepends=True)
+    (host.path / CONFIG).write_text("".join(one for one in lines if not one.startswith("#")))
+    refused = host.node("uninstall")
+
+    assert 1 == refused.returncode
+    assert "outside of our marks" in refused.stderr
+    assert (host.path / OPT / "current").exists()
+    assert f"--quiet disable --now {UNIT}" not in host.calls
+
+
+@pytest.mark.parametrize(
+    ("dump", "why"),
+    [
+        ("echo ' snapshotter = \"cvmfs-snapshotter\"'", "containerd still takes its snapshots"),
+        ("exit 1", "does not say what it makes of /etc/containerd/config.toml"),
+    ],
+)
+def test_containerd_does_not_let_go(host: Host, dump: str, why: str) -> None:
+    """What it says itself counts, because any file that it imports may name the daemon."""
+    host.node("install")
+    program = host.path / "usr/bin/containerd"
+    program.write_text(program.read_text().replace('cat "$2"', dump))
+    refused = host.node("uninstall")
+
+    assert 1 == refused.returncode
+    assert why in refused.stderr
+    assert (host.path / OPT / "current").exists()
+    assert f"--quiet disable --now {UNIT}" not in host.calls
+
+
+def test_no_containerd_any_more(host: Host) -> None:
+    """There is nobody to ask, and nobody who would miss the daemon."""
+    host.node("install")
+    (host.path / "usr/bin/containerd").unlink()
+    done = host.node("uninstall")
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert KUBEADM == (host.path / CONFIG).read_text()
 
 
 def test_no_containerd_runs(host: Host) -> None:

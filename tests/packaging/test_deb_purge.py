@@ -12,6 +12,8 @@ from tests.packaging.clean import STATE, Clean, clean
 
 SCRIPT = ROOT / "deploy/debian/postrm"
 
+IMPORT = "an import from the Go program is in it that was neither confirmed nor taken back"
+
 DPKG = "DPKG_MAINTSCRIPT_PACKAGE=cvmfs-snapshotter"
 """By which programs know that dpkg runs a script."""
 
@@ -85,6 +87,23 @@ def _go_program(state: Path) -> None:
     (state / "snapshotter").mkdir()
 
 
+def _import(state: Path) -> None:
+    (state / "import.json").write_text("{}")
+
+
+def _open_import(state: Path) -> None:
+    _go_program(state)
+    (state / "import.open.json").write_text("{}")
+
+
+def _file_of_others(state: Path) -> None:
+    (state / "notes").write_text("mine")
+
+
+def _hidden(state: Path) -> None:
+    (state / ".notes").mkdir()
+
+
 def _link(state: Path) -> None:
     (state / "snapshots").rmdir()
     (state / "snapshots").symlink_to("/srv")
@@ -105,6 +124,10 @@ def _no_lock(state: Path) -> None:
         (_remote, "it holds snapshots, which containers or images stand on"),
         (_companion, "it holds snapshots, which containers or images stand on"),
         (_go_program, "the state of the Go program is in it"),
+        (_import, IMPORT),
+        (_open_import, IMPORT),
+        (_file_of_others, f"/{STATE}/notes in it was not made by this program"),
+        (_hidden, f"/{STATE}/.notes in it was not made by this program"),
         (_link, "directories in it are links"),
         (_no_records, "it was not made by this program alone"),
         (_no_lock, "it was not made by this program alone"),
@@ -133,12 +156,17 @@ def test_what_a_daemon_uses_stays(tree: Clean, state: Path) -> None:
     assert before == names(state)
 
 
-def test_files_of_others_stay(tree: Clean, state: Path) -> None:
-    """Only what is named like ours goes."""
-    (state / "notes").write_text("mine")
+def test_a_link_stays(tree: Clean, state: Path) -> None:
+    """So does what it leads to, and it is told."""
+    elsewhere = state.with_name("elsewhere")
+    state.rename(elsewhere)
+    state.symlink_to("elsewhere")
+    before = names(elsewhere)
 
-    assert f"cvmfs-snapshotter: /{STATE} stays: rmdir: failed to remove" in purge(tree)
-    assert {"notes"} == names(state)
+    assert f"cvmfs-snapshotter: /{STATE} stays: it is a link" in purge(tree)
+    assert state.is_symlink()
+    assert before == names(elsewhere)
+    subprocess.run(["rm", "-rf", elsewhere], check=True)
 
 
 def test_what_is_mounted_there_stays(tree: Clean, state: Path) -> None:
@@ -157,9 +185,10 @@ def test_what_is_mounted_there_stays(tree: Clean, state: Path) -> None:
 
 def test_a_file_system_of_its_own_is_emptied(tree: Clean, state: Path) -> None:
     """Where the state has one, that is the administrator's to take away."""
+    (state / "lost+found").mkdir()
     script = f'mount --bind /{STATE} /{STATE}; sh -c "$1" postrm purge'
 
     said = tree.run("env", DPKG, "sh", "-c", script, "sh", SCRIPT.read_text())
 
     assert f"cvmfs-snapshotter: /{STATE} stays: rmdir: failed to remove" in said
-    assert set() == names(state)
+    assert {"lost+found"} == names(state)

@@ -145,12 +145,131 @@ def test_no_file(config: Path) -> None:
 
 
 def test_a_file_of_ours_that_somebody_added_to(config: Path) -> None:
-    """What they added stays."""
+    """A second run changes nothing; what they added stays, with the version that it is for."""
+    run(config, "2.1", "--apply")
+    config.write_text(config.read_text() + "[debug]\n  level = 'info'\n")
+    before = config.read_text()
+
+    assert 0 == run(config, "2.1")
+    assert before == config.read_text()
+    assert 0 == run(config, "2.1", "--address", "/run/other.sock", "--apply")
+    assert 'address = "/run/other.sock"' in config.read_text()
+    assert 0 == run(config, "2.1", "--uninstall", "--apply")
+    assert "version = 3\n[debug]\n  level = 'info'\n" == config.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("[debug]\n", "version = 2\n# none\n[debug]\n"),
+        ("# more\n", "# none\n# more\n"),
+        ("[debug\n", "# none\n[debug\n"),
+    ],
+    ids=["settings", "comment", "broken"],
+)
+def test_a_file_without_settings_that_somebody_added_to(
+    config: Path, text: str, kept: str
+) -> None:
+    """The version stays only if something is there that is written for it."""
+    config.write_text("# none\n")
+    run(config, "1.7", "--apply")
+    config.write_text(config.read_text() + text)
+
+    assert 0 == run(config, "1.7", "--uninstall", "--apply")
+    assert kept == config.read_text()
+
+
+@pytest.mark.parametrize("edited", ["# theirs\n", "[debug]\n  level = 'info'\n"])
+def test_a_template_of_ours_that_somebody_added_to(config: Path, edited: str) -> None:
+    """A second run changes nothing, and what they added stays when we go."""
+    config.write_text(samples.KUBEADM)
+    template = config.with_name("config.toml.tmpl")
+    run(template, "1.7", "--apply")
+    template.write_text(template.read_text() + edited)
+    before = template.read_text()
+
+    assert 0 == run(template, "1.7")
+    assert 0 == run(template, "1.7", "--apply")
+    assert before == template.read_text()
+    assert 0 == run(template, "1.7", "--uninstall", "--apply")
+    assert samples.KUBEADM + edited == template.read_text()
+
+
+def test_another_socket_for_a_file_of_ours_that_somebody_added_to(config: Path) -> None:
+    """New lines of ours do not make their lines ours."""
     run(config, "2.1", "--apply")
     config.write_text(config.read_text() + "# theirs\n")
-    run(config, "2.1", "--uninstall", "--apply")
 
-    assert "# theirs\n" == config.read_text()
+    assert 0 == run(config, "2.1", "--address", "/run/other.sock", "--apply")
+    assert 0 == run(config, "2.1", "--uninstall", "--apply")
+    assert "# theirs\n" in config.read_text()
+
+
+def test_our_lines_were_changed(config: Path) -> None:
+    """They become the right ones again, also where they are no TOML any more."""
+    config.write_text(samples.KUBEADM)
+    run(config, "1.7", "--apply")
+    right = config.read_text()
+    for wrong in ('type = "content"', "type ="):
+        config.write_text(right.replace('type = "snapshot"', wrong))
+
+        assert 0 == run(config, "1.7", "--apply")
+        assert right == config.read_text()
+
+
+def without_comments(text: str) -> str:
+    """Write a configuration as programs do that read it and write it anew."""
+    return "".join(line for line in text.splitlines(True) if not line.startswith("#"))
+
+
+def test_marks_that_a_program_lost(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """While containerd still takes us for its snapshotter, nobody is told that all is done."""
+    config.write_text(samples.KUBEADM)
+    run(config, "1.7", "--apply")
+    lost = without_comments(config.read_text())
+    config.write_text(lost)
+
+    assert 1 == run(config, "1.7", "--uninstall", "--apply")
+    assert "outside of our marks" in capsys.readouterr().err
+    assert lost == config.read_text()
+    assert 0 == run(config, "1.7"), "its lines are all there"
+
+    config.write_text(lost.replace('snapshotter = "cvmfs', '# snapshotter = "cvmfs'))
+    assert 0 == run(config, "1.7", "--uninstall", "--apply"), "the proxy plugin alone does no harm"
+
+
+def test_marks_that_were_lost_in_the_other_file(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The drop-in goes only if the file that imports it does not name us."""
+    config.write_text(DROP_INS)
+    drop_in = config.parent / "conf.d" / "cvmfs.toml"
+    drop_in.parent.mkdir()
+    where = ("--drop-in", str(drop_in))
+    run(config, "2.1", *where, "--apply")
+    config.write_text(without_comments(drop_in.read_text()))
+
+    assert 1 == run(config, "2.1", *where, "--uninstall", "--apply")
+    assert f"{config} has " in capsys.readouterr().err
+    assert drop_in.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ('{{ x }}\n  snapshotter = "cvmfs-snapshotter"\n', 1),
+        ("{{ x }}\n  # snapshotter = 'cvmfs-snapshotter'\n", 0),
+        ('[[a]]\n[[a]]\nb = [{ "snapshotter" = "cvmfs-snapshotter" }]\n', 1),
+        ("a = " + "[" * 5000, 0),
+    ],
+    ids=["template", "comment", "array", "deep"],
+)
+def test_lines_of_others_that_name_us(config: Path, text: str, status: int) -> None:
+    """They are found wherever they stand, also in what is no TOML."""
+    config.write_text(text)
+
+    assert status == run(config, "1.7", "--uninstall", "--apply")
+    assert text == config.read_text()
 
 
 def test_a_link(config: Path) -> None:

@@ -12,7 +12,7 @@ from cvmfs_snapshotter.entrypoints.containerd_config.documents import Document
 from cvmfs_snapshotter.entrypoints.containerd_config.releases import Pull
 from cvmfs_snapshotter.entrypoints.containerd_setup.editing import edit
 from cvmfs_snapshotter.entrypoints.containerd_setup.errors import RefusedError
-from cvmfs_snapshotter.entrypoints.containerd_setup.regions import BEGIN, END, undo
+from cvmfs_snapshotter.entrypoints.containerd_setup.regions import BEGIN, END, sum_of, undo
 from tests.entrypoints.containerd_config.configurations import wanted
 from tests.entrypoints.containerd_setup import samples
 
@@ -177,11 +177,11 @@ _settings = st.sampled_from(
 def test_any_file(text: str, made: bool) -> None:
     """What is edited says what is wanted and what was said, twice is once, undone is the first."""
     before = tomllib.loads(text)
-    after = edit(text, wanted("1.7"), Pull.LOCAL, made=made)
+    after = edit(text, wanted("1.7"), Pull.LOCAL, made=sum_of(text) if made else None)
     undone = undo(after)
 
     assert text == undone.text
-    assert (made, made) == (undone.made, undone.alone)
+    assert (made, made) == (undone.made is not None, undone.alone)
     assert after == edit(undone.text, wanted("1.7"), Pull.LOCAL, made=undone.made)
     assert _others(before) == _others(tomllib.loads(after))
     assert () == check([Document("c", tomllib.loads(after))], wanted("1.7")).findings
