@@ -98,6 +98,16 @@ class OldDirectories:
                     ours.rename(old)
         self._settle()
 
+    def names(self) -> tuple[str, ...]:
+        """Give the names of all that is at the old place, links among them.
+
+        Raises:
+            ResourceExhaustedError: it cannot be read.
+        """
+        with medium(self._old, "read"):
+            require_real(self._old)
+            return tuple(sorted(os.listdir(self._old)))  # noqa: PTH208 - names alone
+
     def still_there(self, identifiers: Iterable[int]) -> Collection[int]:
         """Tell which directories are at their old places, and no links."""
         places = {i: self._old / str(i) for i in identifiers}

@@ -95,6 +95,11 @@ def add_import(commands: Commands) -> argparse.ArgumentParser:
         help="leave out what can never be imported, with all that stands on it",
     )
     parser.add_argument(
+        "--discard",
+        action="store_true",
+        help="with --confirm: delete also what the Go snapshotter made after the import",
+    )
+    parser.add_argument(
         "--patience",
         type=_seconds,
         default=DEFAULT_PATIENCE,
@@ -181,7 +186,7 @@ def _undo(arguments: argparse.Namespace) -> int:
 def _confirm(arguments: argparse.Namespace) -> int:
     from ..importing.ending import confirm  # noqa: PLC0415 - would delay help
 
-    done = confirm(arguments.root)
+    done = confirm(arguments.root, discard=arguments.discard)
     left = f"; left there: {', '.join(done.left)}" if done.left else ""
     _say(
         arguments,

@@ -97,8 +97,13 @@ def _record(wanted: Wanted, old: Old, root: str, logger: Logger, *, skip_missing
                 context, {source.name: source.host_path for source in wanted.config.sources}
             )
             context.directories.settle()
-        snapshots = tuple((i.snapshot.identifier, i.snapshot.name) for i in plan.imported)
-        journal = Journal(old.base, plan.directories, snapshots)
+        journal = Journal(
+            old.base,
+            plan.directories,
+            snapshots=tuple((i.snapshot.identifier, i.snapshot.name) for i in plan.imported),
+            left_out=tuple((o.record.identifier, o.record.name) for o in plan.left_out),
+            entries=old.entries(root),
+        )
         undo.pop_all()
     open_journal(root, journal)
     return journal

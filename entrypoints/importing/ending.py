@@ -1,6 +1,7 @@
 """The end of an import: making it final, or giving everything back."""
 
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -41,18 +42,19 @@ class Confirmed:
     left: tuple[str, ...]
 
 
-def confirm(root: str) -> Confirmed:
+def confirm(root: str, *, discard: bool = False) -> Confirmed:
     """Give the old state up, with all that was left out. Our daemon may be running.
 
     Args:
         root: the state directory.
+        discard: give up also what the Go snapshotter has made since the import.
 
     Returns:
         What was given up.
 
     Raises:
-        StartError: there is no import, or something of the old state is in use. Whatever was done
-            until then need not be done again.
+        StartError: there is no import, something of the old state is in use, or is younger than
+            the import. Whatever was done until then need not be done again.
     """
     root = plain_root(root)
     require_root_user()
@@ -65,7 +67,7 @@ def confirm(root: str) -> Confirmed:
                 if os.path.lexists(old.database):
                     held.enter_context(held_still(old, ""))
                 # Whoever gives it back holds the same lock, and may just have ended.
-                unmounted = _give_up(old, root, _done(root))
+                unmounted = _give_up(old, root, _done(root), discard=discard)
         left = _remove_base(old)
         forget_journal(root)
     return Confirmed(old.base, unmounted, left)
@@ -78,14 +80,16 @@ def _done(root: str) -> Journal:
     return written.journal
 
 
-def _give_up(old: Old, root: str, journal: Journal) -> int:
+def _give_up(old: Old, root: str, journal: Journal, *, discard: bool) -> int:
     directories = OldDirectories(old.base, root)
     there = directories.still_there(journal.directories)
     if there:
         raise StartError(
             f"{old.base}/snapshots/{min(there)} is there again, though it was moved to {root}; "
-            "nothing was deleted"
+            "nothing was deleted. Look at it, and move it away"
         )
+    if not discard:
+        _require_nothing_younger(old, root, journal)
     points = old.mount_points()
     for point in points:
         try:
@@ -103,6 +107,27 @@ def _give_up(old: Old, root: str, journal: Journal) -> int:
         directories.remove_rest()
     Path(old.database).unlink(missing_ok=True)
     return len(points)
+
+
+def _require_nothing_younger(old: Old, root: str, journal: Journal) -> None:
+    # Somebody started the Go snapshotter again: containers may have their files here alone.
+    known = {*journal.snapshots, *journal.left_out}
+    found = old.records() if os.path.lexists(old.database) else ()
+    younger = [f"{r.identifier} {r.name!r}" for r in found if (r.identifier, r.name) not in known]
+    there = old.entries(root) if os.path.lexists(f"{old.base}/snapshots") else ()
+    younger += [f"snapshots/{name}" for name in there if name not in journal.entries]
+    if younger:
+        raise StartError(
+            f"the Go snapshotter was started after the import: {old.base} holds "
+            f"{len(younger)} records and directories that were not there then: "
+            f"{_first(younger)}; nothing was deleted. Copy what is wanted from "
+            f"{old.base}/snapshots/<id>/fs, and remove the containers and images that "
+            "`cvmfs-snapshotter reconcile` names. Then --confirm --discard deletes these too"
+        )
+
+
+def _first(texts: Sequence[str]) -> str:
+    return f"{', '.join(texts[:_SHOWN])}{' and others' if len(texts) > _SHOWN else ''}"
 
 
 def _remove_base(old: Old) -> tuple[str, ...]:
@@ -154,9 +179,8 @@ def _require_unchanged(root: str, journal: Journal) -> None:
     if new:
         raise StartError(
             f"{len(new)} snapshots were made since the import, of which the Go snapshotter would "
-            f"know nothing: {', '.join(map(repr, new[:_SHOWN]))}"
-            f"{' and others' if len(new) > _SHOWN else ''}. Remove their containers and images "
-            "first; nothing was changed"
+            f"know nothing: {_first([repr(name) for name in new])}. Remove their containers and "
+            "images first; nothing was changed"
         )
 
 

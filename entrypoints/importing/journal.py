@@ -6,6 +6,7 @@ it is ``root.IMPORTED``.
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import attrs
@@ -22,11 +23,15 @@ class Journal:
         base: where it came from.
         directories: identifiers whose directories came along.
         snapshots: identifier and name of each.
+        left_out: identifier and name of what was there, and was not taken over.
+        entries: names in the old ``snapshots`` before anything was moved.
     """
 
     base: str
     directories: tuple[int, ...]
     snapshots: tuple[tuple[int, str], ...]
+    left_out: tuple[tuple[int, str], ...]
+    entries: tuple[str, ...]
 
 
 @attrs.frozen
@@ -55,7 +60,9 @@ def find_journal(root: str) -> Written | None:
             journal = Journal(
                 str(found["base"]),
                 tuple(map(int, found["directories"])),
-                tuple((int(identifier), str(name)) for identifier, name in found["snapshots"]),
+                _named(found["snapshots"]),
+                _named(found["left_out"]),
+                tuple(map(str, found["entries"])),
             )
         except FileNotFoundError:
             continue
@@ -67,6 +74,10 @@ def find_journal(root: str) -> Written | None:
             raise StartError(f"{path} is damaged: {error!r}") from error
         return Written(journal, open=name == IMPORTING)
     return None
+
+
+def _named(pairs: Iterable[tuple[int, str]]) -> tuple[tuple[int, str], ...]:
+    return tuple((int(identifier), str(name)) for identifier, name in pairs)
 
 
 def open_journal(root: str, journal: Journal) -> None:

@@ -66,6 +66,17 @@ class Old:
         below = f"{self.base}/"
         return [m.at for m in reversed(mounts_of("self")) if m.at.startswith(below)]
 
+    def entries(self, root: str) -> tuple[str, ...]:
+        """Give the names of all that is in its ``snapshots``.
+
+        Args:
+            root: our state directory.
+
+        Raises:
+            ResourceExhaustedError: it cannot be read.
+        """
+        return OldDirectories(self.base, root).names()
+
     def files(self, records: Sequence[Recorded], root: str) -> Mapping[int, Files]:
         """Tell for each identifier what is at the place of its files.
 
