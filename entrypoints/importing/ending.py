@@ -20,7 +20,15 @@ from .. import databases
 from ..errors import StartError
 from ..root import claim_root, database_path, plain_root
 from ..telling import require_root_user, told
-from .journal import Journal, find_journal, forget_journal, reopen_journal
+from .journal import (
+    Journal,
+    Stage,
+    Written,
+    end_journal,
+    find_journal,
+    forget_journal,
+    reopen_journal,
+)
 from .old import Old, held_still
 
 _PAGE = 1000
@@ -59,8 +67,7 @@ def confirm(root: str, *, discard: bool = False) -> Confirmed:
     root = plain_root(root)
     require_root_user()
     with told():
-        journal = _done(root)
-        old = Old(journal.base)
+        old = Old(_done(root).journal.base)
         unmounted = 0
         if os.path.lexists(old.base):
             with ExitStack() as held:
@@ -73,14 +80,15 @@ def confirm(root: str, *, discard: bool = False) -> Confirmed:
     return Confirmed(old.base, unmounted, left)
 
 
-def _done(root: str) -> Journal:
+def _done(root: str) -> Written:
     written = find_journal(root)
-    if written is None or written.open:
+    if written is None or written.stage is Stage.MOVING:
         raise StartError(f"{root} holds no import that could be confirmed")
-    return written.journal
+    return written
 
 
-def _give_up(old: Old, root: str, journal: Journal, *, discard: bool) -> int:
+def _give_up(old: Old, root: str, written: Written, *, discard: bool) -> int:
+    journal = written.journal
     directories = OldDirectories(old.base, root)
     there = directories.still_there(journal.directories)
     if there:
@@ -103,6 +111,9 @@ def _give_up(old: Old, root: str, journal: Journal, *, discard: bool) -> int:
     left = old.mount_points()
     if left:
         raise StartError(f"{left[0]} is still mounted; nothing was deleted")
+    # From here on there is less and less that could be given back.
+    if written.stage is Stage.MOVED:
+        end_journal(root)
     if os.path.lexists(f"{old.base}/snapshots"):
         directories.remove_rest()
     Path(old.database).unlink(missing_ok=True)
@@ -159,12 +170,17 @@ def undo(root: str) -> Journal:
         written = find_journal(root)
         if written is None:
             raise StartError(f"{root} holds no import that could be undone")
+        if written.stage is Stage.CONFIRMING:
+            raise StartError(
+                f"the import into {root} is being made final, and some of the old state is "
+                "deleted: nothing can be given back. End that with --confirm; a daemon may run"
+            )
         journal = written.journal
         held.enter_context(held_still(Old(journal.base), ""))
         held.callback(claim_root(root, fresh=True, importing=True).release)
         if find_journal(root) != written:
             raise StartError(f"the import into {root} has just been changed; look again")
-        if not written.open:
+        if written.stage is Stage.MOVED:
             _require_unchanged(root, journal)
             reopen_journal(root)
         OldDirectories(journal.base, root).take_back(journal.directories)

@@ -141,7 +141,7 @@ def held_still(old: Old, address: str) -> Iterator[None]:
             f"{old.database} is in use: the Go snapshotter is running.\n{_HOW}"
         ) from None
     if lock is None:
-        raise StartError(f"{old.database} is gone")
+        raise StartError(f"{old.database} is gone: without it nothing can be moved; bring it back")
     try:
         if address and somebody_serves(address):
             raise RunningError(f"somebody answers on {address}: end it first.\n{_HOW}")
