@@ -97,7 +97,8 @@ def add_import(commands: Commands) -> argparse.ArgumentParser:
     parser.add_argument(
         "--discard",
         action="store_true",
-        help="with --confirm: delete also what the Go snapshotter made after the import",
+        help="with --confirm: delete also what the Go snapshotter made after the import; with "
+        "--undo: what this one made, also if its records cannot be read",
     )
     parser.add_argument(
         "--patience",
@@ -174,7 +175,7 @@ def _in_the_way(planned: "Planned", arguments: argparse.Namespace) -> bool:
 def _undo(arguments: argparse.Namespace) -> int:
     from ..importing.ending import undo  # noqa: PLC0415 - would delay help
 
-    done = undo(arguments.root)
+    done = undo(arguments.root, discard=arguments.discard)
     _say(
         arguments,
         {"given_back": len(done.directories), "to": done.base},

@@ -17,6 +17,7 @@ from cvmfs_snapshotter.adapters.directories import DiskDirectories
 from cvmfs_snapshotter.adapters.directories.old import OldDirectories
 from cvmfs_snapshotter.adapters.logs.logger import Logger
 from cvmfs_snapshotter.adapters.sqlite.replacing import finish_restore, replace
+from cvmfs_snapshotter.adapters.sqlite.sealing import seal
 from cvmfs_snapshotter.domain.usecases import upkeep
 from cvmfs_snapshotter.domain.usecases.import_snapshots import record_import
 
@@ -100,6 +101,7 @@ def _record(wanted: Wanted, old: Old, root: str, logger: Logger, *, skip_missing
                 context, {source.name: source.host_path for source in wanted.config.sources}
             )
             context.directories.settle()
+        seal(staged)
         journal = Journal(
             old.base,
             plan.directories,

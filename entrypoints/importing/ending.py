@@ -151,18 +151,20 @@ def _remove_base(old: Old) -> tuple[str, ...]:
     return left
 
 
-def undo(root: str) -> Journal:
+def undo(root: str, *, discard: bool = False) -> Journal:
     """Give everything back to the Go snapshotter. No daemon may be running.
 
     Args:
         root: the state directory.
+        discard: delete what was made since the import, whatever our records say of it, also if
+            they cannot be read.
 
     Returns:
         What had been taken over.
 
     Raises:
-        StartError: there is no import, a daemon is running, or there are snapshots by now of which
-            the Go snapshotter would know nothing; nothing was changed then.
+        StartError: there is no import, a daemon is running, or there are, or may be, snapshots by
+            now of which the Go snapshotter would know nothing; nothing was changed then.
     """
     root = plain_root(root)
     require_root_user()
@@ -181,7 +183,8 @@ def undo(root: str) -> Journal:
         if find_journal(root) != written:
             raise StartError(f"the import into {root} has just been changed; look again")
         if written.stage is Stage.MOVED:
-            _require_unchanged(root, journal)
+            if not discard:
+                _require_unchanged(root, journal)
             reopen_journal(root)
         OldDirectories(journal.base, root).take_back(journal.directories)
         _forget(root)
@@ -191,7 +194,14 @@ def undo(root: str) -> Journal:
 
 def _require_unchanged(root: str, journal: Journal) -> None:
     known = set(journal.snapshots)
-    new = [n for i, n in databases.read(root, _all) if (i, n) not in known]
+    try:
+        found = databases.read(root, _all)
+    except StartError as error:
+        raise StartError(
+            f"{error}\nSo it cannot be told whether snapshots were made since the import; nothing "
+            "was changed. --undo --discard goes back even so, and deletes the files of such"
+        ) from error
+    new = [name for identifier, name in found if (identifier, name) not in known]
     if new:
         raise StartError(
             f"{len(new)} snapshots were made since the import, of which the Go snapshotter would "
