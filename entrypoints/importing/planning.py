@@ -20,8 +20,14 @@ from ..config import Config
 from ..errors import StartError
 from ..root import database_path, plain_root
 from ..telling import require_root_user, told
-from .journal import find_journal
+from .journal import Stage, find_journal
 from .old import Old, RunningError, find_old, held_still
+
+_WAYS_ON = {
+    Stage.MOVING: "was interrupted: end it with --apply, or go back with --undo",
+    Stage.MOVED: "waits to be given back with --undo or made final with --confirm",
+    Stage.CONFIRMING: "is being made final: end that with --confirm",
+}
 
 
 @attrs.frozen
@@ -138,11 +144,7 @@ def require_new(root: str) -> None:
     if written is not None:
         raise StartError(
             f"{root} holds an import from {written.journal.base} already, which "
-            + (
-                "was interrupted: end it with --apply, or go back with --undo"
-                if written.open
-                else "waits to be given back with --undo or made final with --confirm"
-            )
+            + _WAYS_ON[written.stage]
         )
     if os.path.lexists(database_path(root)):
         raise StartError(
