@@ -167,10 +167,12 @@ def check_config(
     )
     # It is known here which version of the release it is.
     exact = attrs.evolve(release, guesses_differ=process.version in _GUESSING)
-    where, mend, advice = process.config, [f"{command} > {quoted(process.config)}"], list[str]()
+    where, mend, advice = process.config, _setup(process.config, command, Pull.LOCAL), list[str]()
+    if "/rancher/" in process.config:
+        advice = [_RANCHERS]
     if process.apart:
         where = f"{process.config} of process {process.pid}, in a mount namespace of its own,"
-        mend = [command, f"nsenter --target {process.pid} --mount cat {quoted(process.config)}"]
+        mend = (command, f"nsenter --target {process.pid} --mount cat {quoted(process.config)}")
         advice = ["have the lines of the first command in that file, and restart that containerd"]
     try:
         documents = (
@@ -180,6 +182,10 @@ def check_config(
         )
     except UnreadableError as error:
         of = f"process {process.pid}, in a mount namespace of its own: " if process.apart else ""
+        if not process.apart and Path(process.config).exists():
+            # Whatever else is in it must not get lost.
+            mend = (f"containerd --config {quoted(process.config)} config dump",)
+            advice = ["mend what is named: containerd itself does not start with it either"]
         yield failure(name, f"{of}{error}", *mend, advice=advice)
         return
     except ElsewhereError as error:
@@ -191,11 +197,7 @@ def check_config(
             f"{name} {finding.name}",
             f"{where.removesuffix(',')}: {finding.problem}",
             *(mend if process.apart else _setup(process.config, command, report.pull)),
-            advice=(
-                *([finding.advice] if finding.advice else []),
-                *([_RANCHERS] if "/rancher/" in process.config else []),
-                *advice,
-            ),
+            advice=(*([finding.advice] if finding.advice else []), *advice),
         )
     for note in report.notes:
         yield warning(

@@ -112,6 +112,20 @@ def test_the_command_that_mends_a_configuration(tmp_path: Path) -> None:
     assert callable(parse(ours.split()[1:], as_daemon=False).act)
 
 
+def test_a_configuration_that_cannot_be_read(tmp_path: Path) -> None:
+    """What is not there is written; what is there is not overwritten."""
+    path = tmp_path / "config.toml"
+    process = attrs.evolve(PROCESS, config=str(path))
+    (found,) = containerd.check_config(process, ADDRESS, ROOT, PLATFORM)
+    assert Outcome.FAIL == found.outcome
+    assert ["containerd-setup"] == [line.split()[1] for line in found.mend]
+    path.write_text("version =")
+    (found,) = containerd.check_config(process, ADDRESS, ROOT, PLATFORM)
+    assert Outcome.FAIL == found.outcome
+    assert (f"containerd --config {path} config dump",) == tuple(found.mend)
+    assert found.advice
+
+
 def test_a_configuration_that_is_written_at_each_start(tmp_path: Path) -> None:
     """A command that changes it would hold until then; it is said where the lines belong."""
     path = tmp_path / "rancher/k3s/agent/etc/containerd/config.toml"

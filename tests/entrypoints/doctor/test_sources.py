@@ -14,6 +14,7 @@ from cvmfs_snapshotter.domain.policy import Ownership, Policy
 from cvmfs_snapshotter.entrypoints.doctor import sources
 from cvmfs_snapshotter.entrypoints.doctor.mounts import Mounted, mount_for, mounts_of
 from cvmfs_snapshotter.entrypoints.doctor.result import Outcome
+from tests.harness.fuse.file_system import FileSystem
 
 SOURCE = SourceSettings("s", SourceKind.CVMFS, "r.example.org", "/cvmfs/r.example.org")
 DIRECTORY = attrs.evolve(SOURCE, kind=SourceKind.DIRECTORY, repository="")
@@ -176,6 +177,24 @@ def test_all_about_a_source(tmp_path: Path) -> None:
         "expiry s": Outcome.PASS,
         "owners s": Outcome.WARN,
     } == found
+
+
+def test_the_limit_of_a_cache_that_is_served(tmp_path: Path) -> None:
+    """It is what the client tells statfs(2); the one of the tests has 4 GiB, half of it free."""
+    pool = ProbePool(worker_command(WORKER_MODULE))
+    directory, point = tmp_path / "files", tmp_path / "r"
+    directory.mkdir()
+    point.mkdir()
+    served = FileSystem(directory, point, "r.example.org")
+    served.mount()
+    try:
+        source = attrs.evolve(SOURCE, path=str(point))
+        found = {result.name: result for result in sources.check_source(pool, source, ())}
+    finally:
+        served.close()
+        pool.close()
+    assert Outcome.PASS == found["source s"].outcome
+    assert found["cache s"].what.startswith("the cache has 4096 MB")
 
 
 class _Prober:
