@@ -199,7 +199,6 @@ def test_a_node_with_the_go_snapshotter(host: Host, place: str) -> None:
     assert "docs/migration.md" in done.stderr
     assert GO_UNIT == unit.read_text()
     assert [] == host.calls
-    assert [] == list((host.path / "opt").iterdir())
 
 
 def test_a_unit_that_is_linked_or_masked(host: Host) -> None:
@@ -219,7 +218,7 @@ def test_a_unit_that_is_linked_or_masked(host: Host) -> None:
 
 @pytest.mark.parametrize("name", ["snapshotter/metadata.db", "import.open.json"])
 def test_a_node_with_state_of_the_go_snapshotter(host: Host, name: str) -> None:
-    """No unit is touched before the import has come to its end; the pod brings what does it."""
+    """No unit is touched before the import has come to its end."""
     state = host.path / STATE
     (state / name).parent.mkdir(parents=True)
     (state / name).write_text("")
@@ -228,13 +227,29 @@ def test_a_node_with_state_of_the_go_snapshotter(host: Host, name: str) -> None:
     done = host.node("install")
 
     assert 1 == done.returncode
-    tree = (host.image / "name").read_text().strip()
-    program = f"/{OPT}/{tree}/bin/cvmfs-snapshotter"
-    assert f"see docs/migration.md. For the import there is {program};" in done.stderr
-    assert (host.path / program[1:]).exists()
+    assert "it has not been imported, or not to the end: see docs/migration.md" in done.stderr
     assert [] == host.calls
     assert not (host.path / "etc/systemd/system" / UNIT).exists()
     assert not (host.path / "etc/cvmfs-snapshotter").exists()
+
+
+def test_the_way_from_the_go_snapshotter(host: Host) -> None:
+    """While its unit is there the pod brings all that is needed until pods can start again."""
+    unit = host.path / "etc/systemd/system" / UNIT
+    unit.write_text(GO_UNIT)
+    assert 1 == host.node("install").returncode
+
+    assert f"/{OPT}/current/bin/cvmfs-snapshotter" == str(
+        (host.path / "usr/local/bin/cvmfs-snapshotter").readlink()
+    )
+    assert (host.path / OPT / "current/bin/cvmfs-snapshotter").exists()
+    unit.unlink()
+    # As the page tells, without what systemd would do.
+    unit.write_bytes((host.path / OPT / UNIT).read_bytes())
+    done = host.node("install")
+
+    assert 0 == done.returncode, done.stderr
+    assert f"restart {UNIT}" in host.calls
 
 
 def test_a_node_whose_state_was_imported(host: Host) -> None:
