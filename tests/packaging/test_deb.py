@@ -13,6 +13,7 @@ from cvmfs_snapshotter import __version__
 from cvmfs_snapshotter.entrypoints.cli.arguments import build_parser
 from cvmfs_snapshotter.entrypoints.cli.grammar import grammar_of
 from tests.harness.parts import ROOT
+from tests.packaging.conftest import MAINTAINER
 from tests.packaging.test_consistency import pins
 
 NAME = "cvmfs-snapshotter"
@@ -50,6 +51,11 @@ def test_there_is_one_version(deb: Path, unpacked: Path) -> None:
     assert text.decode().startswith(f"{NAME} ({version}) unstable; urgency=medium\n\n  * ")
 
 
+def test_the_maintainer_is_who_built_it(deb: Path) -> None:
+    """The name stands there as it was given."""
+    assert "R&D / Storage <storage@example.org>" == field(deb, "Maintainer")
+
+
 def test_every_change_is_in_the_changelog(unpacked: Path) -> None:
     """It has as many entries as CHANGELOG.md, and none is cut."""
     text = gzip.decompress((unpacked / f"usr/share/doc/{NAME}/changelog.gz").read_bytes()).decode()
@@ -76,7 +82,13 @@ def test_the_same_again(deb: Path, tmp_path: Path) -> None:
     subprocess.run(
         ["sh", "-c", 'umask 077; exec "$0" "$1"', ROOT / "script/deb", tmp_path / "again"],
         check=True,
-        env={**os.environ, "TMPDIR": str(work), "TZ": "Asia/Tokyo", "LC_ALL": "C.UTF-8"},
+        env={
+            **os.environ,
+            **MAINTAINER,
+            "TMPDIR": str(work),
+            "TZ": "Asia/Tokyo",
+            "LC_ALL": "C.UTF-8",
+        },
     )
     (again,) = (tmp_path / "again").iterdir()
 
