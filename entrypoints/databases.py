@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -96,12 +96,13 @@ def check(root: str) -> list[str]:
         return problems(path, in_use=in_use)
 
 
-def read(root: str, operation: Reading[T]) -> T:
+def read(root: str, operation: Reading[T], *, claimed: bool = False) -> T:
     """Read what is recorded, and change nothing; a daemon may be running.
 
     Args:
         root: the state directory.
         operation: reads, and does not take long: no daemon can start meanwhile.
+        claimed: the caller has the lock of the state directory.
 
     Returns:
         What the operation returned.
@@ -110,7 +111,7 @@ def read(root: str, operation: Reading[T]) -> T:
         StartError: there are no records, they cannot be read, or have another schema.
     """
     path = _path(root)
-    with told(), _beside(root) as in_use:
+    with told(), nullcontext(False) if claimed else _beside(root) as in_use:  # noqa: FBT003
         require_finished(path)
         revision = _require_records(path)
         if revision != REVISIONS[-1]:

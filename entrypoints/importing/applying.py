@@ -65,6 +65,7 @@ def apply(wanted: Wanted, logger: Logger, *, skip_missing: bool) -> Journal:
     with told(), ExitStack() as held:
         written = _begun(root)
         if written is None:
+            require_new(root)
             old = find_old(wanted.directory)
             require_apart(old, root)
         else:
@@ -79,15 +80,13 @@ def apply(wanted: Wanted, logger: Logger, *, skip_missing: bool) -> Journal:
 
 
 def _begun(root: str) -> Journal | None:
-    """Give the import that was interrupted; None if the state directory is as new."""
+    """Give the import that was interrupted, if there is one."""
     written = find_journal(root)
-    if written is not None and written.stage is Stage.MOVING:
-        return written.journal
-    require_new(root)
-    return None
+    return written.journal if written is not None and written.stage is Stage.MOVING else None
 
 
 def _record(wanted: Wanted, old: Old, root: str, logger: Logger, *, skip_missing: bool) -> Journal:
+    following = require_new(root, claimed=True)
     staged = _staged(root)
     _clear(root, staged)
     with ExitStack() as undo:
@@ -96,6 +95,8 @@ def _record(wanted: Wanted, old: Old, root: str, logger: Logger, *, skip_missing
             plan = plan_of(context, old, root, wanted.patience)
             if any(not (skip_missing and one.final) for one in plan.left_out):
                 raise IncompleteError(Planned(old.base, root, plan))
+            # What a daemon gave while it had records of nothing is not given again.
+            context.store.raise_identifiers(following - 1)
             record_import(context, plan)
             upkeep.follow_sources(
                 context, {source.name: source.host_path for source in wanted.config.sources}

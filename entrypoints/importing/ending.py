@@ -222,11 +222,12 @@ def _all(records: Records) -> list[tuple[int, str]]:
 def _forget(root: str) -> None:
     path = Path(database_path(root))
     finish_restore(path)
+    # What has the final name first: as long as there is something staged, that is what counts. And
+    # the file itself before its WAL, without which it would look whole.
+    for suffix in ("", "-wal", "-shm"):
+        beside(path, suffix).unlink(missing_ok=True)
     for found in path.parent.glob(f"{path.name}.importing*"):
         found.unlink()
-    # The database last: without it the others are nothing.
-    for suffix in ("-wal", "-shm", ""):
-        beside(path, suffix).unlink(missing_ok=True)
     directories, companions = DiskDirectories(root), DiskCompanions(Path(root))
     for identifier in directories.present():
         directories.remove(identifier)

@@ -144,7 +144,10 @@ def held_still(old: Old, address: str) -> Iterator[None]:
         raise StartError(f"{old.database} is gone: without it nothing can be moved; bring it back")
     try:
         if address and somebody_serves(address):
-            raise RunningError(f"somebody answers on {address}: end it first.\n{_HOW}")
+            raise RunningError(
+                f"somebody answers on {address}: end it first. A daemon of this program may be "
+                f"stopped; this is of the Go snapshotter:\n{_HOW}"
+            )
         yield
     finally:
         lock.release()
