@@ -111,7 +111,7 @@ def read(root: str, operation: Reading[T], *, claimed: bool = False) -> T:
         StartError: there are no records, they cannot be read, or have another schema.
     """
     path = _path(root)
-    with told(), nullcontext(False) if claimed else _beside(root) as in_use:  # noqa: FBT003
+    with told(), nullcontext(enter_result=False) if claimed else _beside(root) as in_use:
         require_finished(path)
         revision = _require_records(path)
         if revision != REVISIONS[-1]:

@@ -10,6 +10,7 @@ import attrs
 from cvmfs_snapshotter.adapters.companions import DiskCompanions
 from cvmfs_snapshotter.adapters.directories import DiskDirectories
 from cvmfs_snapshotter.adapters.directories.old import OldDirectories
+from cvmfs_snapshotter.adapters.directories.syncing import sync_directory
 from cvmfs_snapshotter.adapters.sqlite.replacing import finish_restore
 from cvmfs_snapshotter.adapters.sqlite.untouched import beside
 from cvmfs_snapshotter.adapters.unmount import unmount
@@ -123,10 +124,16 @@ def _give_up(old: Old, root: str, written: Written, *, discard: bool) -> int:
 def _require_nothing_younger(old: Old, root: str, journal: Journal) -> None:
     # Somebody started the Go snapshotter again: containers may have their files here alone.
     known = {*journal.snapshots, *journal.left_out}
-    found = old.records() if os.path.lexists(old.database) else ()
+    try:
+        found = old.records() if os.path.lexists(old.database) else ()
+    except StartError as error:
+        raise StartError(
+            f"{error}\nSo it cannot be told whether the Go snapshotter was started after the "
+            "import; nothing was deleted. --confirm --discard deletes all of it even so"
+        ) from error
     younger = [f"{r.identifier} {r.name!r}" for r in found if (r.identifier, r.name) not in known]
     there = old.entries(root) if os.path.lexists(f"{old.base}/snapshots") else ()
-    younger += [f"snapshots/{name}" for name in there if name not in journal.entries]
+    younger += [f"snapshots/{name}" for name in sorted({*there} - {*journal.entries})]
     if younger:
         raise StartError(
             f"the Go snapshotter was started after the import: {old.base} holds "
@@ -226,6 +233,7 @@ def _forget(root: str) -> None:
     # the file itself before its WAL, without which it would look whole.
     for suffix in ("", "-wal", "-shm"):
         beside(path, suffix).unlink(missing_ok=True)
+        sync_directory(path.parent)
     for found in path.parent.glob(f"{path.name}.importing*"):
         found.unlink()
     directories, companions = DiskDirectories(root), DiskCompanions(Path(root))

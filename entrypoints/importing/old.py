@@ -145,8 +145,8 @@ def held_still(old: Old, address: str) -> Iterator[None]:
     try:
         if address and somebody_serves(address):
             raise RunningError(
-                f"somebody answers on {address}: end it first. A daemon of this program may be "
-                f"stopped; this is of the Go snapshotter:\n{_HOW}"
+                f"somebody answers on {address}: end it first. If it is a daemon of this program, "
+                f"stop it. If it is the Go snapshotter:\n{_HOW}"
             )
         yield
     finally:

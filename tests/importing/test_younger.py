@@ -77,7 +77,9 @@ def test_records_that_cannot_be_read(state: State, capfd: pytest.CaptureFixture[
     (state.base / "metadata.db").write_bytes(b"nothing" * 1000)
 
     assert 1 == state.run("--confirm")
-    assert "metadata.db cannot be read" in capfd.readouterr().err
+    shown = capfd.readouterr().err
+    assert "metadata.db cannot be read" in shown
+    assert "--confirm --discard" in shown
     assert (state.base / "snapshots/5").is_symlink()
     assert 0 == state.run("--confirm", "--discard")
     assert not state.base.exists()
