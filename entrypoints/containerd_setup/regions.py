@@ -101,7 +101,7 @@ def undo(text: str) -> Undone:
         elif line.startswith(_WAS):
             result.append(line.removeprefix(_WAS))
         else:
-            noted.append(line.rstrip("\n"))
+            noted.append(line.rstrip("\r\n"))
     before = "".join(result)
     if _UNENDED in noted:
         before = before.removesuffix("\n")

@@ -44,7 +44,9 @@ case $verb in
         done
         running
         ;;
-    disable) stop ;;
+    disable) [ -e "/etc/systemd/system/$unit" ] && stop ;;
+    stop) stop ;;
+    show) echo "ExecStart={{ path=/opt/cvmfs-snapshotter/current/bin/cvmfs-snapshotter ; }}" ;;
 esac
 """
 
@@ -125,6 +127,16 @@ class Host:
             verb: its argument.
             more: variables of its environment.
         """
+        with self.begin(verb, **more) as begun:
+            try:
+                out, errors = begun.communicate(timeout=120)
+            except subprocess.TimeoutExpired:
+                begun.kill()
+                raise
+        return subprocess.CompletedProcess(begun.args, begun.returncode, out, errors)
+
+    def begin(self, verb: str, **more: str) -> subprocess.Popen[str]:
+        """Start the script of the pod, with the arguments of `node`."""
         directory = self.path.parent
         environment = {
             "PATH": f"{directory}/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -137,8 +149,8 @@ class Host:
         }
         mounts = 'mount -t proc proc "$HOST/proc" && mount --bind /dev "$HOST/dev" && exec "$@"'
         command = ("unshare", "--mount", "sh", "-c", mounts, "sh", str(NODE), verb)
-        return subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=False, timeout=120
+        return subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
     def stop(self) -> None:

@@ -1,8 +1,10 @@
 """The container image's tree, and the script that puts it on a node, where there is nothing."""
 
+import fcntl
 import shutil
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import attrs
@@ -122,10 +124,154 @@ def test_another_tree(host: Host, tmp_path: Path) -> None:
 
     assert 0 == done.returncode, done.stderr
     assert [f"restart {UNIT}"] == [c for c in host.calls[before:] if c.startswith("restart")]
-    assert ["0.2", "containerd", "current"] == sorted(
+    assert ["0.2", "config.sums", "containerd", "current"] == sorted(
         path.name for path in (host.path / OPT).iterdir()
     )
     assert 0 == host.node("check").returncode
+
+
+def update(host: Host, tmp_path: Path, program: str) -> str:
+    """Make an image with a program that knows only some of what the daemon can; give its place.
+
+    Args:
+        host: whose image is the other one.
+        tmp_path: takes it.
+        program: cases of a shell script; with all other arguments it succeeds.
+    """
+    other = tmp_path / "update"
+    (other / "0.2/bin").mkdir(parents=True)
+    path = other / "0.2/bin/cvmfs-snapshotter"
+    path.write_text(f"#!/bin/sh\ncase $1 in\n{program}\nesac\n")
+    path.chmod(0o755)
+    (other / "name").write_text("0.2\n")
+    (other / UNIT).write_text((host.image / UNIT).read_text() + "# of 0.2\n")
+    return str(other)
+
+
+def running(host: Host) -> list[str]:
+    """What the daemon runs from."""
+    names = ("etc/systemd/system/" + UNIT, "etc/cvmfs-snapshotter/config.toml")
+    texts = [(host.path / name).read_text() for name in names]
+    return [(host.path / OPT / "current").readlink().name, *texts]
+
+
+@pytest.mark.parametrize("program", ["run) exit 1 ;;", "status) exit 1 ;;"])
+def test_an_update_that_does_not_start(host: Host, tmp_path: Path, program: str) -> None:
+    """The node keeps a daemon: the one that it had, with its unit and its settings."""
+    host.node("install")
+    before = running(host)
+    settings = host.settings.read_text()
+    host.settings.write_text(settings.replace('"tree"', '"other"'))
+    failed = host.node("install", IMAGE=update(host, tmp_path, program))
+
+    assert 1 == failed.returncode
+    assert "the daemon goes on from what it ran from before" in failed.stderr
+    assert before == running(host)
+    calls = len(host.calls)
+    host.settings.write_text(settings)
+    again = host.node("install")
+    assert 0 == again.returncode, again.stderr
+    assert [] == [call for call in host.calls[calls:] if call.startswith("restart")]
+    assert ["config.sums", "containerd", "current"] == sorted(
+        path.name for path in (host.path / OPT).iterdir() if path.name != before[0]
+    )
+
+
+def test_neither_starts(host: Host, tmp_path: Path) -> None:
+    """That is told, and the next pod tries it again."""
+    host.node("install")
+    before = running(host)
+    (host.path / "failing").write_text(f"restart {UNIT}\n")
+    failed = host.node("install", IMAGE=update(host, tmp_path, "x) ;;"))
+
+    assert 1 == failed.returncode
+    assert "it does not answer from that either" in failed.stderr
+    assert before == running(host)
+    (host.path / "failing").unlink()
+    calls = len(host.calls)
+    assert 0 == host.node("install").returncode
+    assert f"restart {UNIT}" in host.calls[calls:]
+
+
+def slow(host: Host) -> str:
+    """A program that is the daemon of now, but takes its time to answer."""
+    now = (host.image / "name").read_text().strip()
+    return f'status) : >/asked; sleep 3 ;;\nrun) exec /{OPT}/{now}/bin/cvmfs-snapshotter "$@" ;;'
+
+
+def wait_until_asked(host: Host) -> None:
+    """Wait until the daemon of an update is asked for its status."""
+    deadline = time.monotonic() + 60
+    while not (host.path / "asked").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_told_to_end_during_an_update(host: Host, tmp_path: Path) -> None:
+    """The pod ends by itself, and leaves what it found."""
+    host.node("install")
+    before = running(host)
+    with host.begin("install", IMAGE=update(host, tmp_path, slow(host))) as begun:
+        wait_until_asked(host)
+        begun.terminate()
+        errors = begun.communicate(timeout=120)[1]
+
+    assert 143 == begun.returncode
+    assert "the daemon goes on from what it ran from before" in errors
+    assert before == running(host)
+
+
+def test_killed_during_an_update(host: Host, tmp_path: Path) -> None:
+    """The next pod still knows what the daemon ran from when it answered last."""
+    host.node("install")
+    before = running(host)
+    image = update(host, tmp_path, slow(host))
+    with host.begin("install", IMAGE=image) as begun:
+        wait_until_asked(host)
+        begun.kill()
+    assert before != running(host)
+    (host.path / "failing").write_text(f"restart {UNIT}\n")
+    (host.path / OPT / "restart-daemon").touch()
+
+    assert 1 == host.node("install", IMAGE=image).returncode
+    assert before == running(host)
+
+
+@pytest.mark.parametrize("verb", ["install", "uninstall"])
+def test_one_pod_at_a_time(host: Host, verb: str) -> None:
+    """A second one waits outside of what the first may delete, and can be ended meanwhile."""
+    with (host.path / "run/cvmfs-snapshotter-node.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with host.begin(verb) as begun:
+            assert begun.stdout is not None
+            assert "another pod is at work" in begun.stdout.readline()
+            begun.terminate()
+
+    assert 143 == begun.returncode
+    assert [] == host.calls
+    assert [] == list((host.path / "opt").iterdir())
+
+
+def test_settings_of_an_administrator(host: Host) -> None:
+    """What no pod wrote is copied before it is replaced, and is not taken away."""
+    place = host.path / "etc/cvmfs-snapshotter/config.toml"
+    place.parent.mkdir()
+    place.write_text("# theirs\n")
+    host.node("install")
+
+    assert host.settings.read_text() == place.read_text()
+    copy = place.with_name("config.toml.before-cvmfs-snapshotter")
+    assert "# theirs\n" == copy.read_text()
+
+    place.write_text("# edited\n")
+    host.node("install")
+    assert "# edited\n" == place.with_name(f"{copy.name}.2").read_text()
+
+    place.write_text(place.read_text() + "# edited again\n")
+    done = host.node("uninstall")
+    assert 0 == done.returncode, done.stderr
+    assert "config.toml is not from here, or was changed: it stays" in done.stdout
+    assert place.read_text().endswith("# edited again\n")
 
 
 def test_other_settings(host: Host) -> None:
@@ -311,6 +457,74 @@ def test_uninstalled_though_something_may_stand_on_it(host: Host) -> None:
     assert before == (host.path / CONFIG).read_text()
     assert 0 == host.node("uninstall", FORCE="yes").returncode
     assert KUBEADM == (host.path / CONFIG).read_text()
+
+
+def _no_unit(host: Host) -> None:
+    host.stop()
+    (host.path / "etc/systemd/system" / UNIT).unlink()
+
+
+def _running_without_unit(host: Host) -> None:
+    (host.path / "etc/systemd/system" / UNIT).unlink()
+
+
+def _no_current(host: Host) -> None:
+    (host.path / OPT / "current").unlink()
+
+
+def _no_tree(host: Host) -> None:
+    shutil.rmtree(host.path / OPT)
+
+
+def _marks_alone(host: Host) -> None:
+    _no_unit(host)
+    _no_tree(host)
+
+
+def _rest_of_the_tree(host: Host) -> None:
+    host.node("uninstall")
+    (host.path / f"{OPT}.gone.7/current").mkdir(parents=True)
+
+
+@pytest.mark.parametrize(
+    "interrupt",
+    [_no_unit, _running_without_unit, _no_current, _no_tree, _marks_alone, _rest_of_the_tree],
+    ids=lambda value: value.__name__.strip("_"),
+)
+def test_uninstalling_is_finished(host: Host, interrupt: Callable[[Host], None]) -> None:
+    """Whatever of an installation is missing already, the rest of it goes."""
+    host.node("install")
+    interrupt(host)
+    done = host.node("uninstall")
+
+    assert 0 == done.returncode, done.stderr
+    assert KUBEADM == (host.path / CONFIG).read_text()
+    assert [] == [
+        path
+        for name in ("opt", "etc/systemd/system", "usr/local/bin")
+        for path in (host.path / name).iterdir()
+    ]
+    assert (
+        1
+        == subprocess.run(
+            ("chroot", host.path, "/usr/bin/systemctl", "is-active", UNIT), check=False
+        ).returncode
+    )
+
+
+def test_nothing_of_ours(host: Host) -> None:
+    """A unit of the same name, and marks beside the package, are not ours to take away."""
+    host.node("install")
+    marked = (host.path / CONFIG).read_text()
+    _marks_alone(host)
+    (host.path / "etc/systemd/system" / UNIT).write_text("[Service]\nExecStart=/usr/bin/go run\n")
+    host.program(f"usr/lib/systemd/system/{UNIT}", "")
+    calls = len(host.calls)
+    done = host.node("uninstall")
+
+    assert (0, "node: nothing is installed here\n") == (done.returncode, done.stdout)
+    assert marked == (host.path / CONFIG).read_text()
+    assert calls == len(host.calls)
 
 
 RANCHER = "var/lib/rancher/{}/agent/etc/containerd"

@@ -65,6 +65,14 @@ def test_other_lines_may_change_meanwhile() -> None:
     assert expected == undo(changed).text
 
 
+def test_other_ends_of_lines() -> None:
+    """An editor that ends all lines in another way leaves what our notes say."""
+    after = edit("", wanted("2.1"), Pull.LOCAL, made=sum_of(""))
+    undone = undo(after.replace("\n", "\r\n"))
+
+    assert ("", True, 3) == (undone.text, undone.alone, undone.version)
+
+
 def test_another_socket() -> None:
     """Where our lines are those of another daemon, they become the right ones."""
     text = samples.KUBEADM.replace('"overlayfs"', '"cvmfs-snapshotter"')
