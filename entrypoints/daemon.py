@@ -194,6 +194,11 @@ def _tracing(config: Config, log: Log) -> "Tracing | None":
             "tracing is configured, but OpenTelemetry is not installed: install "
             "cvmfs-snapshotter[tracing], or remove [tracing] from the configuration"
         ) from error
+    except ValueError as error:
+        # It reads variables of the environment when it is imported.
+        raise StartError(
+            f"tracing cannot be had: {error}. Is a variable OTEL_... of the environment wrong?"
+        ) from error
     return Tracing(config.tracing, log.logger)
 
 

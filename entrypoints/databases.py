@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -67,8 +67,8 @@ def current(root: str) -> tuple[str | None, tuple[str, ...]]:
         StartError: they cannot be read, or there is no such directory.
     """
     path = _path(root)
-    with told(), _beside(root) as in_use:
-        _require_finished(path, in_use=in_use)
+    with told(), _beside(root):
+        require_finished(path)
         return revision_of(path), REVISIONS
 
 
@@ -86,7 +86,7 @@ def check(root: str) -> list[str]:
     """
     path = _path(root)
     with told(), _beside(root) as in_use:
-        _require_finished(path, in_use=in_use)
+        require_finished(path)
         revision = _require_records(path)
         if revision != REVISIONS[-1]:
             raise StartError(
@@ -96,12 +96,13 @@ def check(root: str) -> list[str]:
         return problems(path, in_use=in_use)
 
 
-def read(root: str, operation: Reading[T]) -> T:
+def read(root: str, operation: Reading[T], *, claimed: bool = False) -> T:
     """Read what is recorded, and change nothing; a daemon may be running.
 
     Args:
         root: the state directory.
         operation: reads, and does not take long: no daemon can start meanwhile.
+        claimed: the caller has the lock of the state directory.
 
     Returns:
         What the operation returned.
@@ -110,8 +111,8 @@ def read(root: str, operation: Reading[T]) -> T:
         StartError: there are no records, they cannot be read, or have another schema.
     """
     path = _path(root)
-    with told(), _beside(root) as in_use:
-        _require_finished(path, in_use=in_use)
+    with told(), nullcontext(False) if claimed else _beside(root) as in_use:  # noqa: FBT003
+        require_finished(path)
         revision = _require_records(path)
         if revision != REVISIONS[-1]:
             raise StartError(
@@ -136,8 +137,8 @@ def backup(root: str, target: str) -> Path:
         StartError: there are no records, or the backup cannot be made.
     """
     path = _path(root)
-    with told(), _beside(root) as in_use:
-        _require_finished(path, in_use=in_use)
+    with told(), _beside(root):
+        require_finished(path)
         revision = _require_records(path)
         if not target:
             return back_up(path, path.parent / "backups", revision)
@@ -234,12 +235,20 @@ def _path(root: str) -> Path:
     return path
 
 
-def _require_finished(path: Path, *, in_use: bool) -> None:
-    # A daemon that runs has finished what it found.
-    if not in_use and is_interrupted(path):
+def require_finished(path: Path) -> None:
+    """Refuse to read records that a restore was about to replace.
+
+    Args:
+        path: of the database. A daemon that runs has finished what it found.
+
+    Raises:
+        StartError: a restore was begun, and has not ended.
+    """
+    if is_interrupted(path):
         raise StartError(
-            f"a restore of {path} was interrupted, and what is there now is not what will count: "
-            "start the daemon, which finishes it, or run `cvmfs-snapshotter db upgrade`"
+            f"a restore of {path} was interrupted, or is under way, and what is there now is not "
+            "what will count: start the daemon, which finishes it, or run "
+            "`cvmfs-snapshotter db upgrade`"
         )
 
 

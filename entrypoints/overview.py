@@ -1,6 +1,6 @@
 """How the daemon is, for those who ask: its health, and what its operator wants to know."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
@@ -8,10 +8,12 @@ from cvmfs_snapshotter import __version__
 from cvmfs_snapshotter.adapters.circuits import Standing
 from cvmfs_snapshotter.adapters.layers.settings import SourceSettings
 from cvmfs_snapshotter.adapters.probes import ProbePool
+from cvmfs_snapshotter.adapters.sqlite.migrate import REVISIONS
 from cvmfs_snapshotter.domain.errors import NotFoundError, SnapshotterError
 from cvmfs_snapshotter.domain.ports.store import Census, Store
 
 from .compose_sources import Tended
+from .disk import Disk, disk_of
 from .tending import Tender
 
 
@@ -46,6 +48,8 @@ class Overview:
         census: how many records there are.
         probes: processes that look at sources.
         stuck_probes: those that were killed and have not ended.
+        schema: of the records.
+        disk: what the disk of the state directory has.
     """
 
     version: str
@@ -55,6 +59,8 @@ class Overview:
     census: Census
     probes: int
     stuck_probes: int
+    schema: str
+    disk: Disk
 
 
 class Overseer:
@@ -68,6 +74,7 @@ class Overseer:
         tended: Tended,
         probes: ProbePool,
         started_at: int,
+        disk: Callable[[str], Disk] = disk_of,
     ) -> None:
         """Take what there is to know.
 
@@ -78,6 +85,7 @@ class Overseer:
             tended: what looks after the sources.
             probes: the processes that look at sources for requests.
             started_at: the time of day, nanoseconds since the epoch, UTC.
+            disk: measures a state directory.
         """
         self._root = root
         self._settings: Mapping[str, SourceSettings] = {one.name: one for one in sources}
@@ -85,6 +93,7 @@ class Overseer:
         self._tended = tended
         self._probes = probes
         self._started_at = started_at
+        self._disk = disk
 
     def adopt(self, sources: Sequence[SourceSettings]) -> None:
         """Take other settings of the same sources."""
@@ -110,6 +119,9 @@ class Overseer:
             census=self._store.read(lambda records: records.census()),
             probes=living,
             stuck_probes=stuck,
+            # A daemon works with no other: it brings its records there before it opens them.
+            schema=REVISIONS[-1],
+            disk=self._disk(self._root),
         )
 
     def processes(self) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from cvmfs_snapshotter.domain.usecases.reconcile import Reconciliation
 
 from .compose import compose
 from .config import Config
+from .databases import require_finished
 from .errors import StartError
 from .root import claim_root, database_path, plain_root
 from .telling import require_root_user, told
@@ -76,6 +77,7 @@ def compare(wanted: Wanted, logger: Logger) -> Compared:
         found = revision_of(path)
         if found is None:
             raise StartError(f"{path} does not exist: no daemon has ever run on {root}")
+        require_finished(path)
         if found != REVISIONS[-1]:
             raise StartError(
                 f"{path} has schema {found!r}, and this release needs {REVISIONS[-1]!r}: start "
@@ -83,7 +85,10 @@ def compare(wanted: Wanted, logger: Logger) -> Compared:
             )
         reconciliation = _reconciliation(root, wanted, logger, held)
         first, containerd = _look(reconciliation, wanted)
-        again = _look(reconciliation, wanted)[0] if first else []
+        again: list[Finding] = []
+        if first:
+            again, then = _look(reconciliation, wanted)
+            containerd = containerd or then
     return Compared(tuple(one for one in again if one in first), containerd)
 
 

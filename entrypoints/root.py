@@ -19,8 +19,11 @@ DATABASE = "metadata.sqlite"
 IMPORTED = "import.json"
 """What was taken over from the Go snapshotter, until that is confirmed."""
 
+CONFIRMING = "import.ending.json"
+"""The same as ``IMPORTED``, once what is left of the Go snapshotter is being deleted."""
+
 IMPORTING = "import.open.json"
-"""The same, while it is being taken over or given back."""
+"""The same as ``IMPORTED``, while it is being taken over or given back."""
 
 _GO_DATABASE = "snapshotter/metadata.db"
 

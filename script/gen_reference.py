@@ -17,7 +17,7 @@ HEAD = """\
 
 What `--help` of each command tells, on one page; the man pages say the same. Outputs, keys of
 `--json` and what the exit statuses have in common are on [Commands](commands.md). Flags may have
-one dash or two. `-h`, `--help` and `--version`, which all take, are left out.
+one dash or two. `-h`, `--help` and `--version`, which every command takes, are left out.
 """
 
 EVERYWHERE = ("--help", "--version")

@@ -77,7 +77,9 @@ class GuardedSources:
         what that source has left of its own time.
         """
         distinct = list(dict.fromkeys(below))
-        if not distinct or any(lower.source != layer.source for lower in distinct):
+        if not distinct:
+            return self.look(layer, until)
+        if any(lower.source != layer.source for lower in distinct):
             return self.check(below, until) or self.look(layer, until)
         refused = self._refused(distinct)
         if refused is not None:

@@ -17,6 +17,10 @@ from .modes import require_real
 from .removal import remove_tree
 from .syncing import sync_directory
 
+_PRIVATE = 0o700
+"""As containerd's own overlayfs snapshotter makes ``snapshots``
+(``plugins/snapshots/overlay/overlay.go``, ``NewSnapshotter``)."""
+
 
 class OldDirectories:
     """The directories below one base, seen beside those of a root of ours."""
@@ -70,6 +74,7 @@ class OldDirectories:
         Raises:
             ResourceExhaustedError: one cannot be moved; whoever calls again goes on from there.
         """
+        self._appear()
         for identifier in identifiers:
             old, ours = self._old / str(identifier), self._ours / str(identifier)
             with medium(old, "moved"):
@@ -89,6 +94,7 @@ class OldDirectories:
         Raises:
             ResourceExhaustedError: one cannot be moved; whoever calls again goes on from there.
         """
+        self._appear()
         for identifier in identifiers:
             old, ours = self._old / str(identifier), self._ours / str(identifier)
             with medium(old, "moved back"):
@@ -97,6 +103,16 @@ class OldDirectories:
                 if ours.exists():
                     ours.rename(old)
         self._settle()
+
+    def names(self) -> tuple[str, ...]:
+        """Give the names of all that is at the old place, links among them.
+
+        Raises:
+            ResourceExhaustedError: it cannot be read.
+        """
+        with medium(self._old, "read"):
+            require_real(self._old)
+            return tuple(sorted(os.listdir(self._old)))  # noqa: PTH208 - names alone
 
     def still_there(self, identifiers: Iterable[int]) -> Collection[int]:
         """Tell which directories are at their old places, and no links."""
@@ -114,6 +130,13 @@ class OldDirectories:
             for name in os.listdir(self._old):  # noqa: PTH208 - names alone
                 remove_tree(self._old, name)
             self._old.rmdir()
+
+    def _appear(self) -> None:
+        # Somebody may have deleted one by hand; directories are moved all the same.
+        for directory in (self._old, self._ours):
+            with medium(directory, "made"):
+                directory.mkdir(_PRIVATE, exist_ok=True)
+                require_real(directory)
 
     def _settle(self) -> None:
         for directory in (self._old, self._ours):

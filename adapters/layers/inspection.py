@@ -22,6 +22,7 @@ class Survey:
         attributes: magic attributes of CVMFS that could be read, without ``user.``.
         client: user ID of the CVMFS client; None if unknown.
         owners: user IDs of directories that should be root's, in some layers.
+        limit: bytes that the cache of the CVMFS client may take; None if unknown or without limit.
     """
 
     proven: bool
@@ -30,6 +31,7 @@ class Survey:
     attributes: Mapping[str, str]
     client: int | None
     owners: tuple[int, ...]
+    limit: int | None = None
 
     def number(self, attribute: str) -> int | None:
         """Give an attribute as a number; None if it is not known, or no number."""
@@ -90,6 +92,7 @@ def survey(prober: Prober, source: SourceSettings, seconds: float) -> Survey | M
     if miss is not None:
         return miss
     attributes, client = answer.get("attributes"), answer.get("client")
+    limit = answer.get("limit")
     return Survey(
         proven=answer.get("proven") is True,
         kind=str(answer.get("type") or ""),
@@ -97,6 +100,7 @@ def survey(prober: Prober, source: SourceSettings, seconds: float) -> Survey | M
         attributes=_texts(attributes),
         client=client if isinstance(client, int) else None,
         owners=_numbers(answer),
+        limit=limit if isinstance(limit, int) else None,
     )
 
 

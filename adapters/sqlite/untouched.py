@@ -1,5 +1,8 @@
 """Reading a database without changing a byte of its files."""
 
+import contextlib
+import fcntl
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -38,7 +41,7 @@ def untouched(path: Path) -> Iterator[sqlite3.Connection]:
         with _opened(path, "mode=ro&readonly_shm=1") as database:
             yield database
     else:
-        with tempfile.TemporaryDirectory(prefix=_COPY, dir=path.parent) as scratch:
+        with tempfile.TemporaryDirectory(prefix=_COPY, dir=path.parent) as scratch, _held(scratch):
             for original in (path, wal, journal):
                 if original.exists():
                     shutil.copyfile(original, Path(scratch) / original.name)
@@ -50,11 +53,27 @@ def forget_looks(directory: Path) -> None:
     """Delete copies that a program left in a directory because it was killed while it looked.
 
     Args:
-        directory: nobody looks at a database in it.
+        directory: where databases may be; who looks at one goes on.
     """
     for left in directory.glob(f"{_COPY}*"):
         # What cannot be deleted is in nobody's way, and is tried again.
-        shutil.rmtree(left, ignore_errors=True)
+        with contextlib.suppress(OSError), _held(left):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def _held(scratch: str | Path) -> Iterator[None]:
+    """Hold a directory for the time of the block, as whoever looks into it does.
+
+    Raises:
+        OSError: it is no directory, or somebody else holds it.
+    """
+    descriptor = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def beside(path: Path, suffix: str) -> Path:

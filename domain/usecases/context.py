@@ -26,6 +26,7 @@ class Context:
         patterns: matches regular expressions.
         layout: where things are.
         staged: answer a hit that gets its parent at Commit with a read-only mount.
+        failures_first: where several sources miss a layer, tell of one that fails first.
     """
 
     store: Store
@@ -37,3 +38,4 @@ class Context:
     patterns: Patterns
     layout: Layout
     staged: bool = False
+    failures_first: bool = False

@@ -1,6 +1,6 @@
 """Whether a layer that containerd asks for is used from a source."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 
@@ -47,7 +47,7 @@ def decide(
 
     Returns:
         The layer, ready to be recorded; or the miss of the source that says most: anything before
-        absence.
+        absence, and a failure before all else if the context says so.
 
     Raises:
         UnavailableError: a layer that it would stand on is out of reach.
@@ -105,7 +105,13 @@ def _decide(
         misses.append(outcome)
     if not misses:
         return Miss(Reason.NO_SOURCE, "no source is configured")
-    return next((miss for miss in misses if miss.reason is not Reason.ABSENT), misses[0])
+    return _most_telling(misses, failures_first=context.failures_first)
+
+
+def _most_telling(misses: Sequence[Miss], *, failures_first: bool) -> Miss:
+    failures = [miss for miss in misses if not miss.reason.healthy] if failures_first else []
+    refusals = [miss for miss in misses if miss.reason is not Reason.ABSENT]
+    return [*failures, *refusals, *misses][0]
 
 
 @attrs.frozen

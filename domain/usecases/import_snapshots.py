@@ -38,7 +38,9 @@ def plan_import(
         files: for each identifier, what is at the place of its files.
         patience: seconds for each look at a source.
     """
-    return _Planning(context, files, patience, records).run()
+    # Whatever others say, a source that fails may have the layer once it is mended.
+    cautious = attrs.evolve(context, failures_first=True)
+    return _Planning(cautious, files, patience, records).run()
 
 
 class _OutError(Exception):

@@ -53,6 +53,20 @@ the parsed arguments and gives the exit status, and which imports what help does
 
 _LONG = 2
 
+_EPILOG = """\
+exit status:
+  0    found, shown, done
+  1    nothing found, or it could not be read or done; the reason is on standard error
+  2    the flags, a filter or the configuration cannot be meant
+  3    of some commands: shown, and not all is as it should be; see their help
+  141  nobody reads the output any more: as of any program that SIGPIPE ends
+
+examples:
+  cvmfs-snapshotter run --config /etc/cvmfs-snapshotter/config.toml
+  cvmfs-snapshotter status
+  cvmfs-snapshotter explain --help
+"""
+
 
 @attrs.frozen
 class Command:
@@ -97,12 +111,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="containerd remote snapshotter for layers that lie unpacked on CernVM-FS",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    _add_version(parser)
     commands = parser.add_subparsers(metavar="command", required=True)
     for add in COMMANDS:
-        _add_version(add(commands))
+        add(commands)
+    _add_version(parser)
     return parser
 
 
@@ -120,3 +136,8 @@ def _add_version(parser: argparse.ArgumentParser) -> None:
         version=f"{PROGRAM} {__version__}",
         help="print name and version, and exit",
     )
+    # argparse has no public way to what was added.
+    for action in parser._actions:  # noqa: SLF001 - see above
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - see above
+            for below in action.choices.values():
+                _add_version(below)

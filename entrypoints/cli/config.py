@@ -7,6 +7,16 @@ from collections.abc import Callable
 from .failing import fail
 from .flags import Commands, add_address, add_config, add_json
 
+_EPILOG = """\
+exit status:
+  0  shown; for check: a daemon would start with it
+  2  the flags cannot be meant, or the file cannot: each problem has a line
+
+examples:
+  cvmfs-snapshotter config show
+  cvmfs-snapshotter config check --config /etc/cvmfs-snapshotter/config.toml
+"""
+
 _SHOW = """\
 The output is a file that means the same, whatever the defaults become. A running daemon has what
 its file said when it was read last.
@@ -47,6 +57,8 @@ def add_config_command(commands: Commands) -> argparse.ArgumentParser:
         "config",
         help="show or check the daemon's configuration",
         description="Show or check the configuration of the daemon.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     actions = parser.add_subparsers(metavar="action", required=True)

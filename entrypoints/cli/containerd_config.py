@@ -13,6 +13,19 @@ if TYPE_CHECKING:
 _RELEASES = ("1.6", "1.7", "2.0", "2.1", "2.2", "2.3", "2.4")
 _PULLS = ("local", "transfer")
 
+_EPILOG = """\
+exit status:
+  0  printed; with --check: nothing keeps remote layers from working
+  1  with --check: something does, and is named
+  2  the flags cannot be meant, or the file cannot be read
+
+examples:
+  cvmfs-snapshotter containerd-config --for 2.2
+  cvmfs-snapshotter containerd-config --for 2.2 --pull transfer --platform linux/arm64
+  cvmfs-snapshotter containerd-config --for 1.7 --check /etc/containerd/config.toml
+  cvmfs-snapshotter containerd-config --for 1.7 --check FILE --json | jq -r '.findings[].problem'
+"""
+
 
 def add_containerd_config(commands: Commands) -> argparse.ArgumentParser:
     """Add the command.
@@ -27,10 +40,10 @@ def add_containerd_config(commands: Commands) -> argparse.ArgumentParser:
         "containerd-config",
         help="print or check containerd's configuration",
         description=(
-            "Print the lines that containerd's configuration needs, or check a configuration. "
-            "Checking ends with 0 if nothing keeps remote layers from working, with 1 if "
-            "something does, and with 2 if the file cannot be read."
+            "Print the lines that containerd's configuration needs, or check a configuration."
         ),
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument(

@@ -1,14 +1,17 @@
 """The command ``containerd-setup``."""
 
 import argparse
+import json
 import os
 from typing import TYPE_CHECKING
 
 from ..errors import MeaninglessError
 from .failing import fail
-from .flags import Commands, add_address, add_root
+from .flags import Commands, add_address, add_json, add_root
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..containerd_config.releases import Pull
     from ..containerd_config.wanted import Wanted
     from ..containerd_setup.setting_up import Plan
@@ -29,6 +32,7 @@ examples:
   cvmfs-snapshotter containerd-setup
   cvmfs-snapshotter containerd-setup --apply && systemctl restart containerd
   cvmfs-snapshotter containerd-setup --uninstall --apply
+  cvmfs-snapshotter containerd-setup --json | jq -r .difference
   cvmfs-snapshotter containerd-setup --for 2.2 --drop-in /etc/containerd/conf.d/cvmfs.toml
 """
 
@@ -94,6 +98,7 @@ def add_containerd_setup(commands: Commands) -> argparse.ArgumentParser:
     add_root(parser)
     parser.add_argument("--uninstall", action="store_true", help="take our lines out again")
     parser.add_argument("--apply", action="store_true", help="change the file")
+    add_json(parser)
     parser.set_defaults(act=_run)
     return parser
 
@@ -127,41 +132,68 @@ def _set_up(arguments: argparse.Namespace, path: str) -> int:
             "by that of an imported file; edit the file itself"
         )
     plan = plan_setup(path, arguments.config, wanted, pull)
-    if not plan.changes:
-        print(f"{plan.path}: nothing to do, our lines for {wanted.release.name} are there")
-        return 0
-    if not arguments.apply:
-        return _show(plan)
-    copy = carry_out(plan, wanted, program)
-    print(f"{plan.path}: has our lines for containerd {wanted.release.name} now")
-    if copy is not None:
-        print(f"{copy}: the file as it was")
-    if not program:
-        print("no containerd was found to try it: only our own check was made")
-    _tell_to_restart(plan)
-    return 0
+    name = wanted.release.name
+    applied = plan.changes and arguments.apply
+    copy = carry_out(plan, wanted, program) if applied else None
+    if arguments.json:
+        print(_as_json(plan, name, copy, applied=applied, tried=applied and bool(program)))
+    elif not applied:
+        _show(plan, f"our lines for {name} are there")
+    else:
+        print(f"{plan.path}: has our lines for containerd {name} now")
+        if copy is not None:
+            print(f"{copy}: the file as it was")
+        if not program:
+            print("no containerd was found to try it: only our own check was made")
+        _tell_to_restart(plan)
+    return _status(plan, applied=applied)
 
 
 def _remove(arguments: argparse.Namespace, path: str) -> int:
     from ..containerd_setup.setting_up import carry_out, plan_removal  # noqa: PLC0415
 
     plan = plan_removal(path, arguments.config)
+    applied = plan.changes and arguments.apply
+    if applied:
+        carry_out(plan)
+    if arguments.json:
+        print(_as_json(plan, None, None, applied=applied, tried=False))
+    elif not applied:
+        _show(plan, "our lines are not there")
+    else:
+        done = "is gone, as before" if plan.after is None else "is as it was without our lines"
+        print(f"{plan.path}: {done}")
+        _tell_to_restart(plan)
+    return _status(plan, applied=applied)
+
+
+def _status(plan: "Plan", *, applied: bool) -> int:
+    return _WOULD_CHANGE if plan.changes and not applied else 0
+
+
+def _as_json(
+    plan: "Plan", release: str | None, copy: "Path | None", *, applied: bool, tried: bool
+) -> str:
+    return json.dumps(
+        {
+            "file": str(plan.path),
+            "release": release,
+            "changes": plan.changes,
+            "applied": applied,
+            "tried": tried,
+            "copy": None if copy is None else str(copy),
+            "difference": plan.difference() if plan.changes else None,
+        },
+        indent=2,
+    )
+
+
+def _show(plan: "Plan", as_it_is: str) -> None:
     if not plan.changes:
-        print(f"{plan.path}: nothing to do, our lines are not there")
-        return 0
-    if not arguments.apply:
-        return _show(plan)
-    carry_out(plan)
-    done = "is gone, as before" if plan.after is None else "is as it was without our lines"
-    print(f"{plan.path}: {done}")
-    _tell_to_restart(plan)
-    return 0
-
-
-def _show(plan: "Plan") -> int:
+        print(f"{plan.path}: nothing to do, {as_it_is}")
+        return
     print(plan.difference(), end="")
     print("not changed; --apply does it")
-    return _WOULD_CHANGE
 
 
 def _tell_to_restart(plan: "Plan") -> None:

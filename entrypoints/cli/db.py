@@ -22,6 +22,84 @@ examples:
   systemctl stop cvmfs-snapshotter && cvmfs-snapshotter db restore /var/backups/metadata.bak
 """
 
+_CURRENT = """\
+exit status:
+  0  the records have the schema of this release
+  1  they have another one, there are none, or they cannot be read
+  2  the flags cannot be meant
+
+examples:
+  cvmfs-snapshotter db current
+  cvmfs-snapshotter db current --json | jq -r .schema
+"""
+
+_CHECK = """\
+exit status:
+  0  the records are sound
+  1  they are not, and what is wrong has a line each; or they cannot be read
+  2  the flags cannot be meant
+
+It works beside a running daemon.
+
+examples:
+  cvmfs-snapshotter db check
+  cvmfs-snapshotter db check --json | jq -r '.problems[]'
+"""
+
+_BACKUP = """\
+exit status:
+  0  the copy is made, and its path printed
+  1  it cannot be made, with the reason
+  2  the flags cannot be meant
+
+It works beside a running daemon. A copy of the database's file made by other programs lacks what
+is in its WAL.
+
+examples:
+  cvmfs-snapshotter db backup
+  cvmfs-snapshotter db backup --to /var/backups/metadata.bak
+"""
+
+_RESTORE = """\
+exit status:
+  0  the backup is in place
+  1  it is not, with the reason; nothing was changed then
+  2  the flags cannot be meant
+
+The daemon has to be stopped; containers go on meanwhile. Directories of which the backup knows
+nothing are left alone.
+
+examples:
+  systemctl stop cvmfs-snapshotter
+  cvmfs-snapshotter db restore /var/backups/metadata.bak
+  systemctl start cvmfs-snapshotter
+  cvmfs-snapshotter reconcile --config /etc/cvmfs-snapshotter/config.toml
+"""
+
+_UPGRADE = """\
+exit status:
+  0  the records have the schema of this release
+  1  they have not, with the reason; they are as before
+  2  the flags cannot be meant
+
+A start of the daemon does the same; it has to be stopped for this.
+
+examples:
+  systemctl stop cvmfs-snapshotter && cvmfs-snapshotter db upgrade
+"""
+
+_DOWNGRADE = """\
+exit status:
+  0  the records have that schema, and a backup of them as they were is named
+  1  they have not, with the reason; they are as before
+  2  the flags cannot be meant
+
+The daemon has to be stopped. Run it with the newer release, before the older one is installed.
+
+examples:
+  systemctl stop cvmfs-snapshotter && cvmfs-snapshotter db downgrade 0001
+"""
+
 
 def add_db(commands: Commands) -> argparse.ArgumentParser:
     """Add the command.
@@ -41,9 +119,9 @@ def add_db(commands: Commands) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     actions = parser.add_subparsers(metavar="action", required=True)
-    _add(actions, "current", _current, "show the schema of the records", shows=True)
-    _add(actions, "check", _check, "look the records over", shows=True)
-    backup = _add(actions, "backup", _backup, "make a copy that can be relied on", shows=True)
+    _add(actions, "current", _current, "show the schema of the records", _CURRENT)
+    _add(actions, "check", _check, "look the records over", _CHECK)
+    backup = _add(actions, "backup", _backup, "make a copy that can be relied on", _BACKUP)
     backup.add_argument(
         "--to",
         default="",
@@ -55,12 +133,16 @@ def add_db(commands: Commands) -> argparse.ArgumentParser:
         "restore",
         _restore,
         "put a backup in the place of the records; those are kept",
-        shows=True,
+        _RESTORE,
     )
     restore.add_argument("backup", metavar="FILE", help="the backup")
-    _add(actions, "upgrade", _upgrade, "bring the records to this release's schema")
+    _add(actions, "upgrade", _upgrade, "bring the records to this release's schema", _UPGRADE)
     downgrade = _add(
-        actions, "downgrade", _downgrade, "bring the records to an older release's schema"
+        actions,
+        "downgrade",
+        _downgrade,
+        "bring the records to an older release's schema",
+        _DOWNGRADE,
     )
     downgrade.add_argument("revision", metavar="SCHEMA", help="as `db current` of that release")
     return parser
@@ -71,14 +153,18 @@ def _add(
     name: str,
     act: Callable[[argparse.Namespace], int],
     summary: str,
-    *,
-    shows: bool = False,
+    epilog: str,
 ) -> argparse.ArgumentParser:
-    description = f"{summary[0].upper()}{summary[1:]}."
-    parser = actions.add_parser(name, help=summary, description=description, allow_abbrev=False)
+    parser = actions.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     add_root(parser)
-    if shows:
-        add_json(parser)
+    add_json(parser)
     parser.set_defaults(act=act)
     return parser
 
@@ -137,7 +223,9 @@ def _upgrade(arguments: argparse.Namespace) -> int:
     from .. import databases  # noqa: PLC0415 - would delay help
 
     before, after = databases.upgrade(arguments.root)
-    if before == after:
+    if arguments.json:
+        print(json.dumps({"before": before, "schema": after}))
+    elif before == after:
         print(f"schema {after} already")
     else:
         print(f"schema {before} before, {after} now")
@@ -148,6 +236,10 @@ def _downgrade(arguments: argparse.Namespace) -> int:
     from .. import databases  # noqa: PLC0415 - would delay help
 
     before, backup = databases.go_back(arguments.root, arguments.revision)
+    if arguments.json:
+        shown = {"before": before, "schema": arguments.revision, "backup": str(backup)}
+        print(json.dumps(shown))
+        return 0
     print(f"schema {before} before, {arguments.revision} now; a backup is {backup}")
     print("start the release that has this schema: this one would bring it up again")
     return 0

@@ -39,6 +39,9 @@ Nothing is changed, but for a file that is made in the state directory and remov
 are looked at by processes of their own: one that hangs delays the answer by its deadline, for each
 containerd once more.
 
+Below a check stand commands, and behind a # what no command can do. With --json they are its keys
+mend and advice; name does not change, outcome is pass, warn or fail, and what says it in words.
+
 examples:
   cvmfs-snapshotter doctor
   cvmfs-snapshotter doctor --config /etc/cvmfs-snapshotter/config.toml
@@ -60,7 +63,8 @@ def add_doctor(commands: Commands) -> argparse.ArgumentParser:
         help="check the node, and name the command that mends what is wrong",
         description=(
             "Check kernel, clock, state directory, records, sources, daemon and containerd. Each "
-            "check passes, warns or fails, and names the command that mends what it found."
+            "check passes, warns or fails, and names the command that mends what it found, or "
+            "says what to do."
         ),
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -144,6 +148,7 @@ def _as_json(results: "Iterable[Result]") -> "list[Result]":
             "outcome": result.outcome.value,
             "what": result.what,
             "mend": list(result.mend),
+            "advice": list(result.advice),
         }
         for result in found
     ]
@@ -160,6 +165,7 @@ def _as_text(results: "Iterable[Result]") -> "list[Result]":
         word = coloured(result.outcome.value, _COLOURS[result.outcome.value])
         # As soon as it is known: a source that hangs takes its time.
         print(f"{word}  {result.name}: {result.what}", flush=True)
-        for command in result.mend:
-            print(f"          {command}", flush=True)
+        # Advice is a comment to a shell, so that what is below a check can be pasted as it is.
+        for line in (*(f"# {advice}" for advice in result.advice), *result.mend):
+            print(f"          {line}", flush=True)
     return found

@@ -44,6 +44,17 @@ def ended(run: Callable[[], int]) -> int:
         return fail(f"the output cannot be written: {error.cause.strerror}", 1)
 
 
+def stop_watching() -> None:
+    """Give the streams back, for the rest of a command that has threads.
+
+    Libraries write warnings to standard error, and expect of it nothing but an ``OSError``.
+    """
+    sys.stdout, sys.stderr = (
+        stream.plain if isinstance(stream, _Output) else stream
+        for stream in (sys.stdout, sys.stderr)
+    )
+
+
 class _OutputError(Exception):
     """Writing the output failed. It is no ``OSError``, which a command might take for its own."""
 
@@ -57,6 +68,11 @@ class _Output:
 
     def __init__(self, inner: TextIO) -> None:
         self._inner = inner
+
+    @property
+    def plain(self) -> TextIO:
+        """The stream itself."""
+        return self._inner
 
     def write(self, text: str) -> int:
         with _told():
@@ -86,14 +102,25 @@ def _watched() -> Iterator[None]:
         stream and cast("TextIO", _Output(cast("TextIO", stream))) for stream in before
     )
     try:
-        yield
-    finally:
-        # Also after a parser has printed its help, and ends the command.
         try:
-            if sys.stdout is not None:
-                sys.stdout.flush()
-        finally:
-            sys.stdout, sys.stderr = before
+            yield
+        except SystemExit:
+            # A parser has printed its help, and ends the command.
+            _flush()
+            raise
+        except BaseException:
+            # A defect says more than what becomes of the output.
+            with contextlib.suppress(_OutputError):
+                _flush()
+            raise
+        _flush()
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
 
 
 def _give_up_unless_written(stream: TextIO | None) -> None:

@@ -5,8 +5,13 @@ from collections.abc import Iterator
 
 import attrs
 
+from cvmfs_snapshotter.adapters.logs.levels import LEVELS
+
 _FILES = frozenset({"PATH", "FILE"})
 """Names of values that are files or directories."""
+
+_WORDS = {"LEVEL": tuple(LEVELS)}
+"""What there is of values that argparse has no choices for, because they are taken in any case."""
 
 
 @attrs.frozen
@@ -16,7 +21,7 @@ class Taken:
     Attributes:
         names: of a flag; none for an argument.
         value: what its value is called; empty for a flag without one.
-        choices: the words that its value may be; none if that is open.
+        choices: the words to offer for its value; none if that is open.
         help: what it means, in one sentence.
         several: whether an argument may be given several times, or not at all.
     """
@@ -99,6 +104,7 @@ def grammar_of(
 def _taken(parser: argparse.ArgumentParser, action: argparse.Action) -> Taken:
     choices = tuple(str(choice) for choice in action.choices or ())
     value = "" if action.nargs == 0 else str(action.metavar or "|".join(choices) or action.dest)
+    choices = choices or _WORDS.get(value, ())
     # As help prints it: with the default, which is a placeholder in the text.
     text = parser._get_formatter()._expand_help(action) if action.help else ""  # noqa: SLF001 - as above
     return Taken(

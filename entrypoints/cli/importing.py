@@ -95,6 +95,12 @@ def add_import(commands: Commands) -> argparse.ArgumentParser:
         help="leave out what can never be imported, with all that stands on it",
     )
     parser.add_argument(
+        "--discard",
+        action="store_true",
+        help="with --confirm: delete also what the Go snapshotter made after the import; with "
+        "--undo: what this one made, also if its records cannot be read",
+    )
+    parser.add_argument(
         "--patience",
         type=_seconds,
         default=DEFAULT_PATIENCE,
@@ -169,7 +175,7 @@ def _in_the_way(planned: "Planned", arguments: argparse.Namespace) -> bool:
 def _undo(arguments: argparse.Namespace) -> int:
     from ..importing.ending import undo  # noqa: PLC0415 - would delay help
 
-    done = undo(arguments.root)
+    done = undo(arguments.root, discard=arguments.discard)
     _say(
         arguments,
         {"given_back": len(done.directories), "to": done.base},
@@ -181,7 +187,7 @@ def _undo(arguments: argparse.Namespace) -> int:
 def _confirm(arguments: argparse.Namespace) -> int:
     from ..importing.ending import confirm  # noqa: PLC0415 - would delay help
 
-    done = confirm(arguments.root)
+    done = confirm(arguments.root, discard=arguments.discard)
     left = f"; left there: {', '.join(done.left)}" if done.left else ""
     _say(
         arguments,
@@ -245,13 +251,13 @@ def _plain(planned: "Planned") -> dict[str, object]:
     return {
         "from": planned.base,
         "root": planned.root,
-        "running": planned.running,
+        "running": planned.running or None,
         "imported": [
             {
                 "identifier": one.snapshot.identifier,
                 "name": one.snapshot.name,
                 "kind": one.snapshot.kind.value,
-                "parent": one.snapshot.parent,
+                "parent": one.snapshot.parent or None,
                 "source": one.snapshot.layer.source if one.snapshot.layer else None,
                 "digest": str(one.snapshot.layer.digest) if one.snapshot.layer else None,
                 "directory": one.directory,

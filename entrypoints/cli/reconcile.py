@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 DEFAULT_PATIENCE = 10.0
 MOST_PATIENCE = 3600.0
 
-_EPILOG = """\
+NOT_ALL = 3
+"""Exit status if what was compared fits, and containerd's records were not compared."""
+
+_EPILOG = f"""\
 exit status:
   0  everything fits, but for what Cleanup or containerd's garbage collection will remove
   1  something does not fit, or nothing could be compared
   2  the flags or the configuration cannot be meant
+  {NOT_ALL}  what was compared fits, but containerd's records could not be read
 
 examples:
   cvmfs-snapshotter reconcile --config /etc/cvmfs-snapshotter/config.toml
@@ -104,7 +108,9 @@ def _reconcile(arguments: argparse.Namespace) -> int:
         print(json.dumps(_plain(compared), indent=2))
     else:
         _show(compared)
-    return int(any(not finding.passes for finding in compared.findings))
+    if any(not finding.passes for finding in compared.findings):
+        return 1
+    return NOT_ALL if compared.containerd else 0
 
 
 def _plain(compared: "Compared") -> dict[str, object]:
@@ -120,7 +126,10 @@ def _plain(compared: "Compared") -> dict[str, object]:
             }
             for finding in compared.findings
         ],
-        "containerd": {"compared": not compared.containerd, "detail": compared.containerd},
+        "containerd": {
+            "compared": not compared.containerd,
+            "detail": compared.containerd or None,
+        },
     }
 
 
@@ -132,7 +141,7 @@ def _show(compared: "Compared") -> None:
         for command in finding.commands:
             print(f"    {command}")
     if not compared.findings:
-        print("everything fits")
+        print(f"everything {'that was compared ' if compared.containerd else ''}fits")
 
 
 def _way(finding: "Finding") -> str:

@@ -4,7 +4,23 @@ import argparse
 import faulthandler
 import signal
 
+from .ending import stop_watching
 from .flags import Commands, add_address, add_config, add_log_level, add_root
+
+_EPILOG = """\
+SIGTERM and SIGINT end it, SIGHUP makes it read the configuration again, SIGUSR2 switches debug
+lines on and off. Whatever ends it, nothing is deleted, and running containers go on.
+
+exit status:
+  0  it was told to end
+  1  it cannot start as things are: each reason has a line
+  2  the flags cannot be meant, or the configuration cannot: each problem has a line
+
+examples:
+  cvmfs-snapshotter run --config /etc/cvmfs-snapshotter/config.toml
+  cvmfs-snapshotter run --log-level debug
+  cvmfs-snapshotter run --root /var/lib/other --address /run/other/other.sock
+"""
 
 
 def add_run(commands: Commands) -> argparse.ArgumentParser:
@@ -20,6 +36,8 @@ def add_run(commands: Commands) -> argparse.ArgumentParser:
         "run",
         help="run the daemon",
         description="Run the daemon. Flags may have one dash or two.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add_address(parser)
@@ -47,6 +65,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     from ..config import load_config  # noqa: PLC0415
 
+    stop_watching()
     config = load_config(arguments.config)
     # A bad configuration shows without the rest.
     from ..daemon import run_daemon  # noqa: PLC0415

@@ -3,11 +3,14 @@
 import json
 import time
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from cvmfs_snapshotter.proto.cvmfs_snapshotter.admin.v1 import admin_pb2
+
+from ..recipe import in_bytes
 
 _STATES = {
     admin_pb2.Circuit.STATE_CLOSED: "closed",
@@ -26,7 +29,7 @@ def is_up(source: admin_pb2.Source) -> bool:
 def json_of(status: admin_pb2.StatusResponse) -> str:
     """Give a status as one JSON object.
 
-    Times are seconds, moments are RFC 3339 in UTC; what is not known is null.
+    Times are seconds, sizes bytes, moments RFC 3339 in UTC; what is not known is null.
     """
     return json.dumps(
         {
@@ -41,9 +44,19 @@ def json_of(status: admin_pb2.StatusResponse) -> str:
             "tombstones": status.tombstones,
             "probes": status.probes,
             "stuck_probes": status.stuck_probes,
+            "schema": status.schema or None,
+            "disk": {
+                "records": _known(status.disk, "records"),
+                "free": _known(status.disk, "free"),
+                "total": _known(status.disk, "total"),
+            },
         },
         indent=2,
     )
+
+
+def _known(disk: admin_pb2.Disk, name: Literal["records", "free", "total"]) -> int | None:
+    return int(getattr(disk, name)) if disk.HasField(name) else None
 
 
 def _source(source: admin_pb2.Source) -> dict[str, object]:
@@ -104,8 +117,21 @@ def text_of(status: admin_pb2.StatusResponse) -> str:
         "",
         f"removed snapshots that wait for Cleanup: {status.tombstones}",
         f"processes that look at sources: {status.probes + status.stuck_probes}{stuck}",
+        *_room(status),
     ]
     return "\n".join(lines)
+
+
+def _room(status: admin_pb2.StatusResponse) -> list[str]:
+    disk = status.disk
+    size = in_bytes(disk.records) if disk.HasField("records") else "size unknown"
+    room = "unknown"
+    if disk.HasField("free") and disk.HasField("total"):
+        room = f"{in_bytes(disk.free)} free of {in_bytes(disk.total)}"
+    return [
+        f"records: schema {status.schema or 'unknown'}, {size}",
+        f"disk of the state directory: {room}",
+    ]
 
 
 def _row(source: admin_pb2.Source) -> tuple[str, ...]:

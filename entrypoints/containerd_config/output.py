@@ -41,7 +41,10 @@ def as_json(path: str, wanted: Wanted, report: Report) -> str:
         "file": path,
         "containerd": wanted.release.name,
         "pull": report.pull.value,
-        "findings": [attrs.asdict(finding) for finding in report.findings],
+        "findings": [
+            {**attrs.asdict(finding), "table": finding.table or None}
+            for finding in report.findings
+        ],
         "notes": list(report.notes),
     }
     return json.dumps(found, indent=2, ensure_ascii=False) + "\n"

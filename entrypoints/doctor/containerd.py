@@ -18,9 +18,10 @@ from cvmfs_snapshotter.domain.references import Reference
 
 from ..containerd_config.check import check
 from ..containerd_config.reading import UnreadableError, read
-from ..containerd_config.releases import RELEASES, Release
+from ..containerd_config.releases import RELEASES, Pull, Release
 from ..containerd_config.wanted import Wanted
 from ..explain.images import manifest_of
+from .elsewhere import ElsewhereError, read_elsewhere
 from .mounts import mount_for, mounts_of
 from .result import Result, failure, passed, quoted, warning
 
@@ -28,6 +29,9 @@ DEFAULT_CONFIG = "/etc/containerd/config.toml"
 
 _PROCESSES = Path("/proc")
 _VERSION = re.compile(r"\bv?(\d+)\.(\d+)\.\d+")
+_RANCHERS = (
+    "k3s and rke2 write this file at each start: docs/kubernetes.md says where the lines belong"
+)
 _SECONDS = 10.0
 _GUESSING = frozenset({"2.1.0", "2.1.1"})
 """Versions that take a differ that cannot unpack, if none is named; of a file alone only the
@@ -119,18 +123,26 @@ def check_running(processes: Sequence[Process]) -> Result:
         return failure(name, "no containerd runs here", "systemctl start containerd")
     if len(processes) > 1:
         which = ", ".join(f"{p.version or 'unknown'} (process {p.pid})" for p in processes)
-        return warning(name, f"several run: {which}; all of them are looked at")
+        return warning(
+            name,
+            f"several run: {which}; all of them are looked at",
+            *(f"cvmfs-snapshotter doctor --containerd-pid {p.pid}" for p in processes),
+            advice=("name the one that is to use the snapshotter; the others do not matter",),
+        )
     one = processes[0]
     if one.release is None:
         return warning(
             name,
             f"{one.version or 'an unknown version'} runs; releases from {next(iter(RELEASES))} to "
             f"{list(RELEASES)[-1]} are known",
+            advice=("look whether a newer cvmfs-snapshotter knows it",),
         )
     return passed(name, f"{one.version} runs, as process {one.pid}")
 
 
-def check_config(process: Process, address: str, root: str, platform: str) -> Iterator[Result]:
+def check_config(
+    process: Process, address: str, root: str, platform: str, processes: Path = _PROCESSES
+) -> Iterator[Result]:
     """Judge the configuration of a containerd.
 
     Args:
@@ -138,39 +150,71 @@ def check_config(process: Process, address: str, root: str, platform: str) -> It
         address: socket of the daemon.
         root: state directory of the daemon.
         platform: of the machine.
+        processes: where processes are found.
     """
     name = "containerd-config"
     release = process.release
     if release is None:
-        yield warning(name, f"{process.config} cannot be judged: the release is not known")
-        return
-    command = f"cvmfs-snapshotter containerd-config --for {release.name}"
-    if process.apart:
         yield warning(
             name,
-            f"{process.config} of process {process.pid} is in a mount namespace of its own: check "
-            "it there",
-            f"{command} --check {quoted(process.config)}",
+            f"{process.config} cannot be judged: the release is not known",
+            advice=("look whether a newer cvmfs-snapshotter knows it",),
         )
         return
+    command = (
+        f"cvmfs-snapshotter containerd-config --for {release.name}"
+        f" --address {quoted(address)} --root {quoted(root)}"
+    )
     # It is known here which version of the release it is.
     exact = attrs.evolve(release, guesses_differ=process.version in _GUESSING)
+    where, mend, advice = process.config, _setup(process.config, command, Pull.LOCAL), list[str]()
+    if "/rancher/" in process.config:
+        advice = [_RANCHERS]
+    if process.apart:
+        where = f"{process.config} of process {process.pid}, in a mount namespace of its own,"
+        mend = (command, f"nsenter --target {process.pid} --mount cat {quoted(process.config)}")
+        advice = ["have the lines of the first command in that file, and restart that containerd"]
     try:
-        report = check(read(process.config, exact), Wanted(exact, address, root, platform))
+        documents = (
+            read_elsewhere(f"{processes}/{process.pid}/root", process.config, exact)
+            if process.apart
+            else read(process.config, exact)
+        )
     except UnreadableError as error:
-        yield failure(name, str(error), f"{command} > {quoted(process.config)}")
+        of = f"process {process.pid}, in a mount namespace of its own: " if process.apart else ""
+        if not process.apart and Path(process.config).exists():
+            # Whatever else is in it must not get lost.
+            mend = (f"containerd --config {quoted(process.config)} config dump",)
+            advice = ["mend what is named: containerd itself does not start with it either"]
+        yield failure(name, f"{of}{error}", *mend, advice=advice)
         return
+    except ElsewhereError as error:
+        yield warning(name, f"{where} cannot be judged: {error}", *mend, advice=advice)
+        return
+    report = check(documents, Wanted(exact, address, root, platform))
     for finding in report.findings:
         yield failure(
             f"{name} {finding.name}",
-            f"{process.config}: {finding.problem}",
-            *([finding.advice] if finding.advice else []),
-            "systemctl restart containerd",
+            f"{where.removesuffix(',')}: {finding.problem}",
+            *(mend if process.apart else _setup(process.config, command, report.pull)),
+            advice=(*([finding.advice] if finding.advice else []), *advice),
         )
     for note in report.notes:
-        yield warning(name, f"{process.config}: {note}")
+        yield warning(
+            name,
+            f"{where.removesuffix(',')}: {note}",
+            advice=("take that setting away unless it is meant",),
+        )
     if not report.findings and not report.notes:
-        yield passed(name, f"{process.config} lets containerd {release.name} use remote layers")
+        yield passed(name, f"{where} lets containerd {release.name} use remote layers")
+
+
+def _setup(config: str, command: str, pull: Pull) -> tuple[str, ...]:
+    if "/rancher/" in config:
+        return ()
+    how = f" --pull {pull.value}" if pull is Pull.TRANSFER else ""
+    setup = command.replace("containerd-config", "containerd-setup", 1)
+    return (f"{setup}{how} --config {quoted(config)} --apply && systemctl restart containerd",)
 
 
 def check_view(
@@ -189,7 +233,11 @@ def check_view(
     try:
         mounts = mounts_of(process.pid, processes)
     except OSError as error:
-        return warning(name, f"the mounts of process {process.pid}: {error.strerror}")
+        return warning(
+            name,
+            f"the mounts of process {process.pid}: {error.strerror}",
+            advice=("look again: it has ended meanwhile",),
+        )
     # Through its root, so that whatever it sees there is what is asked.
     seen = attrs.evolve(source, path=f"{processes}/{process.pid}/root{path}")
     found = identify(prober, seen, source.lookup_deadline)
@@ -242,7 +290,12 @@ def check_images(containerd_root: str, snapshotter: str, platform: str) -> Itera
                 lacking.setdefault(image.digest, image.name)
         lost = [name for d, name in lacking.items() if not _is_complete(content, d, platform)]
     except ContainerdError as error:
-        yield warning("pause-image", str(error))
+        yield warning(
+            "pause-image",
+            str(error),
+            "containerd config dump | grep '^root'",
+            advice=("name that directory with --containerd-root",),
+        )
         return
     pauses = [name for name in lost if _is_pause(name)]
     others = [name for name in lost if not _is_pause(name)]

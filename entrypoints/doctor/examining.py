@@ -100,4 +100,8 @@ def _guarded(name: str, check: Callable[[], Iterable[Result]]) -> Iterator[Resul
     try:
         yield from check()
     except Exception as error:  # noqa: BLE001 - a doctor that dies tells nothing
-        yield warning(name, f"this check itself failed: {type(error).__name__}: {error}")
+        yield warning(
+            name,
+            f"this check itself failed: {type(error).__name__}: {error}",
+            advice=("report it",),
+        )

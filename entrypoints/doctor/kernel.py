@@ -3,12 +3,12 @@
 import ctypes
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from cvmfs_snapshotter.adapters import kernel
 
-from .result import Result, failure, passed, warning
+from .result import Result, failure, passed, quoted, warning
 
 _MADE = 1_735_689_600
 """A time, seconds since the epoch, that is past for whoever runs this: 2025 began."""
@@ -28,17 +28,22 @@ def check_overlay(root: str, system: Path = Path("/")) -> Result:
     try:
         kernel.require_overlay(root, system)
     except kernel.OverlayError as error:
-        return failure("overlay", str(error), *_module(str(error)))
+        return failure(
+            "overlay",
+            str(error),
+            *(_module(str(error)) or (f"findmnt --target {quoted(root)}",)),
+        )
     except OSError as error:
         return warning(
-            "overlay", f"whether overlays work on {root} is not known: {error.strerror}"
+            "overlay",
+            f"whether overlays work on {root} is not known: {error.strerror}",
+            f"ls -ld {quoted(root)}",
         )
     return passed("overlay", f"kernel {release} mounts overlays with upper directories in {root}")
 
 
-def _module(message: str) -> Iterator[str]:
-    if "no overlay file system" in message:
-        yield "modprobe overlay"
+def _module(message: str) -> tuple[str, ...]:
+    return ("modprobe overlay",) if "no overlay file system" in message else ()
 
 
 def _release(system: Path) -> str:
@@ -64,7 +69,11 @@ def check_clock(
         return failure("clock", f"the clock says {shown}, which is long past", mend)
     sound = (synchronised or clock_is_synchronised)()
     if sound is None:
-        return warning("clock", f"the clock says {shown}; the kernel does not tell whether by NTP")
+        return warning(
+            "clock",
+            f"the clock says {shown}; the kernel does not tell whether by NTP",
+            "timedatectl",
+        )
     if not sound:
         return warning("clock", f"the clock says {shown}, and nobody keeps it right", mend)
     return passed("clock", f"the clock says {shown}, and is kept right")

@@ -29,13 +29,16 @@ class Result:
         name: of the check; does not change.
         outcome: how it ended.
         what: what was found, in words.
-        mend: commands, or lines to write, that mend it; empty if all is well or nothing is known.
+        mend: commands that mend it, or show what is to be mended; nothing else.
+        advice: in words, what no command can do: lines to write, or what is to be decided. One of
+            them at least is there unless all is well or nothing can be done.
     """
 
     name: str
     outcome: Outcome
     what: str
     mend: Sequence[str] = ()
+    advice: Sequence[str] = ()
 
 
 quoted = shlex.quote
@@ -47,11 +50,11 @@ def passed(name: str, what: str) -> Result:
     return Result(name, Outcome.PASS, what)
 
 
-def warning(name: str, what: str, *mend: str) -> Result:
+def warning(name: str, what: str, *mend: str, advice: Sequence[str] = ()) -> Result:
     """Say that something could be better, or is not known."""
-    return Result(name, Outcome.WARN, what, mend)
+    return Result(name, Outcome.WARN, what, mend, advice)
 
 
-def failure(name: str, what: str, *mend: str) -> Result:
+def failure(name: str, what: str, *mend: str, advice: Sequence[str] = ()) -> Result:
     """Say that something is wrong."""
-    return Result(name, Outcome.FAIL, what, mend)
+    return Result(name, Outcome.FAIL, what, mend, advice)

@@ -14,6 +14,16 @@ from .result import Result, failure, passed, quoted, warning
 _MANY_CLEANUPS = 24
 """Cleanups of the cache in 24 hours from which on it is too small: more than one an hour."""
 
+_MEGABYTE = 1 << 20
+"""What CVMFS_QUOTA_LIMIT counts in."""
+
+_SMALL_LIMIT = 10_000
+"""Megabytes of a cache below which it is small. A cleanup leaves half of it, which is then less
+than what a few images of some gigabytes read; the client's own default is 4000."""
+
+_GOOD_LIMIT = 20_000
+"""Megabytes that are proposed at least."""
+
 
 def check_source(
     prober: Prober, source: SourceSettings, mounts: Sequence[Mounted]
@@ -45,7 +55,7 @@ def check_reached(source: SourceSettings, found: Survey | Miss) -> Result:
     """
     name = f"source {source.name}"
     if isinstance(found, Miss):
-        return failure(name, f"{found.reason.value}: {found.detail}", *_ways(source, found.reason))
+        return failure(name, f"{found.reason.value}: {found.detail}", *ways(source, found.reason))
     if source.kind is SourceKind.DIRECTORY:
         return passed(name, f"{source.path} answers, on {found.kind or 'a file system'}")
     revision = found.attributes.get("revision")
@@ -61,7 +71,13 @@ def check_reached(source: SourceSettings, found: Survey | Miss) -> Result:
     return passed(name, f"{source.path} is {source.repository}{known}")
 
 
-def _ways(source: SourceSettings, reason: Reason) -> Sequence[str]:
+def ways(source: SourceSettings, reason: Reason) -> Sequence[str]:
+    """Give commands that mend a source, or show what is wrong with it.
+
+    Args:
+        source: the source.
+        reason: why it does not answer.
+    """
     path = quoted(source.path)
     if source.kind is SourceKind.DIRECTORY:
         return (f"ls -ld {path}/.layers", f"findmnt --target {path}")
@@ -118,9 +134,11 @@ def check_expiry(source: SourceSettings, mounts: Sequence[Mounted]) -> Result:
         name,
         f"the automounter at {automounter.at} lets mounts expire after {timeout} s, and "
         "keep_mounted is false: containers lose their files then",
-        f"set keep_mounted = true for source {source.name}",
-        f"or add --timeout=0 to the line of {automounter.at} in /etc/auto.master or "
-        "/etc/auto.master.d, and systemctl restart autofs",
+        f"grep -rn -e {quoted(automounter.at)} /etc/auto.master /etc/auto.master.d",
+        advice=(
+            f"set keep_mounted = true for source {source.name}, and reload cvmfs-snapshotter",
+            f"or add --timeout=0 to the line of {automounter.at} there, and restart autofs",
+        ),
     )
 
 
@@ -133,17 +151,49 @@ def check_cache(source: SourceSettings, found: Survey) -> Result:
     """
     name = f"cache {source.name}"
     cleanups = found.number("ncleanup24")
-    if cleanups is None:
-        return warning(name, "how often the cache was cleaned up is not known")
-    said = f"the cache was cleaned up {cleanups} times in 24 hours"
-    if cleanups > _MANY_CLEANUPS:
-        return warning(
-            name,
-            f"{said}: it is too small for what runs here, and files are fetched again and again",
-            "echo 'CVMFS_QUOTA_LIMIT=20000' >> /etc/cvmfs/default.local",
-            "cvmfs_config reload",
+    limit = None if found.limit is None else found.limit // _MEGABYTE
+    size = "no limit of the cache is known" if limit is None else f"the cache has {limit} MB"
+    often = "how often it was cleaned up is not known"
+    if cleanups is not None:
+        often = f"it was cleaned up {cleanups} times in 24 hours"
+    if cleanups is not None and cleanups > _MANY_CLEANUPS:
+        return _enlarge(
+            source,
+            f"{size}, and {often}: it is too small for what runs here, and files are fetched "
+            "again and again",
+            limit,
         )
-    return passed(name, said)
+    if limit is not None and limit < _SMALL_LIMIT:
+        return _enlarge(
+            source, f"{size}, half of which a cleanup leaves, and {often}: few images fit", limit
+        )
+    if cleanups is None:
+        return warning(name, f"{size}; {often}", f"cvmfs_config stat -v {source.repository}")
+    return passed(name, f"{size}; {often}")
+
+
+def _enlarge(source: SourceSettings, what: str, limit: int | None) -> Result:
+    name = f"cache {source.name}"
+    where = f"cvmfs_config showconfig {source.repository} | grep -E 'CVMFS_(QUOTA|CACHE)'"
+    if limit is None:
+        # Whatever value is proposed might be smaller than the present one.
+        return warning(
+            name, what, where, advice=("set CVMFS_QUOTA_LIMIT to twice what it is, in MB",)
+        )
+    wanted = max(2 * limit, _GOOD_LIMIT)
+    return warning(
+        name,
+        what,
+        where,
+        # In default.local it could be less than what other repositories have now.
+        f"echo 'CVMFS_QUOTA_LIMIT={wanted}' >> {_local(source)}",
+        f"cvmfs_config reload {source.repository}",
+        advice=(
+            f"the disk of the cache must have room for {wanted} MB",
+            "a cache that repositories share keeps its limit until all of them were unmounted",
+            "repositories that share a cache should have the same limit",
+        ),
+    )
 
 
 def check_errors(source: SourceSettings, found: Survey) -> Result:
@@ -156,7 +206,11 @@ def check_errors(source: SourceSettings, found: Survey) -> Result:
     name = f"errors {source.name}"
     errors = found.number("nioerr")
     if errors is None:
-        return warning(name, "how many input/output errors there were is not known")
+        return warning(
+            name,
+            "how many input/output errors there were is not known",
+            f"cvmfs_config stat -v {source.repository}",
+        )
     if errors:
         where = ", ".join(
             f"{what} {found.attributes[what]}"
@@ -185,7 +239,15 @@ def check_owners(source: SourceSettings, found: Survey) -> Result:
     name = f"owners {source.name}"
     others = [owner for owner in found.owners if owner]
     if not found.owners:
-        return warning(name, "no layer was found whose owners could be looked at")
+        return warning(
+            name,
+            "no layer was found whose owners could be looked at",
+            f"ls {quoted(source.path)}/.layers",
+            advice=(
+                "if it has no .layers, it is no repository of unpacked images: name another one",
+                "if nothing is published there yet, nothing has to be done",
+            ),
+        )
     if not others:
         return passed(name, "directories of root belong to root")
     claimed = found.client in others and 0 not in found.owners
@@ -202,14 +264,19 @@ def check_owners(source: SourceSettings, found: Survey) -> Result:
         source,
         f"directories of root belong to user {shown}: owners were lost when layers were published "
         "(CVMFS servers from 2.12 on, unless DUCC keeps them)",
-        f'set ownership = "require-root" for source {source.name}, to download such layers',
+        advice=(
+            f'set ownership = "require-root" for source {source.name}, to download such layers',
+        ),
     )
 
 
-def _owners(source: SourceSettings, what: str, *mend: str) -> Result:
+def _owners(source: SourceSettings, what: str, *mend: str, advice: Sequence[str] = ()) -> Result:
     name = f"owners {source.name}"
     if source.policy.ownership is Ownership.ACCEPT:
         return passed(name, f'{what}; ownership = "accept" is configured')
     return warning(
-        name, f"{what}; programs of other users than root may not reach their files", *mend
+        name,
+        f"{what}; programs of other users than root may not reach their files",
+        *mend,
+        advice=advice,
     )

@@ -28,6 +28,11 @@ MOST_LAYERS = 127
 _NUMBERS = 1_000_000
 """Identifiers take as many digits on a node that has run for years."""
 
+_ANOTHER = (
+    "choose a directory on a local disk: drain the node, name the directory with --root of the "
+    "daemon and in exports of containerd's proxy plugin, and restart both"
+)
+
 _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "fuse", "fuseblk", "lustre"})
 
 
@@ -41,7 +46,7 @@ def check_state(root: str) -> Iterator[Result]:
         plain = plain_root(root)
         found = os.lstat(plain)
     except StartError as error:
-        yield failure("state-directory", str(error))
+        yield failure("state-directory", str(error), advice=("choose another path with --root",))
         return
     except OSError as error:
         yield failure(
@@ -66,7 +71,12 @@ def check_owner(root: str, found: os.stat_result) -> Result:
     """
     name = "state-directory"
     if not stat.S_ISDIR(found.st_mode):
-        return failure(name, f"{root} is no directory")
+        return failure(
+            name,
+            f"{root} is no directory",
+            f"ls -ld {quoted(root)}",
+            advice=("move away what is there, or choose another place with --root",),
+        )
     reason = distrust(found)
     if reason:
         return failure(
@@ -96,20 +106,30 @@ def check_kind(root: str, kind_of: Callable[[str], str] = kernel.file_system) ->
     try:
         kind = kind_of(root)
     except OSError as error:
-        return warning(name, f"{root}: {error.strerror}")
+        return warning(name, f"{root}: {error.strerror}", f"findmnt --target {quoted(root)}")
     if kind in _NETWORK or kind.startswith("fuse."):
         return failure(
             name,
             f"{root} is on {kind}: neither SQLite's WAL nor overlayfs's upper directories work on "
-            "a network or FUSE file system; choose a directory on a local disk with --root",
+            "a network or FUSE file system",
+            *_moving(root),
+            advice=(_ANOTHER,),
         )
     if kind == "tmpfs":
         return warning(
             name,
-            f"{root} is on tmpfs: a reboot forgets it while containerd remembers; choose a "
-            "directory on a disk with --root",
+            f"{root} is on tmpfs: a reboot forgets it while containerd remembers",
+            *_moving(root),
+            advice=(_ANOTHER,),
         )
     return passed(name, f"{root} is on {kind or 'an unknown file system'}")
+
+
+def _moving(root: str) -> tuple[str, ...]:
+    return (
+        "findmnt --real --output TARGET,FSTYPE,AVAIL",
+        f"cvmfs-snapshotter drain --plan --root {quoted(root)}",
+    )
 
 
 def check_space(root: str, ask: Callable[[str], os.statvfs_result] = os.statvfs) -> Result:
@@ -124,7 +144,7 @@ def check_space(root: str, ask: Callable[[str], os.statvfs_result] = os.statvfs)
     try:
         found = ask(root)
     except OSError as error:
-        return warning(name, f"{root}: {error.strerror}")
+        return warning(name, f"{root}: {error.strerror}", f"findmnt --target {quoted(root)}")
     free, size = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
     if found.f_flag & os.ST_RDONLY:
         return failure(
@@ -155,7 +175,9 @@ def check_page(root: str) -> Result:
         return warning(
             name,
             f"with {root} as the state directory, of an image of more than {most} layers the rest "
-            f"is downloaded; there are images of {MOST_LAYERS}. Choose a shorter path with --root",
+            f"is downloaded; there are images of {MOST_LAYERS}",
+            f"cvmfs-snapshotter drain --plan --root {quoted(root)}",
+            advice=("drain the node, then choose a shorter path with --root",),
         )
     return passed(
         name, f"an image of {most} layers can be mounted, if every second one has whiteouts"

@@ -8,19 +8,30 @@ import attrs
 from cvmfs_snapshotter.domain.layer import Digest, Reason
 
 from ..recipe import in_bytes, moment
-from .found import Explained, ExplainedLayer, ExplainedSnapshot, Verdict
+from .found import Explained, ExplainedLayer, ExplainedSnapshot, Remembered, Verdict
 
 
 def as_json(found: Explained) -> str:
-    """Give an explanation as one JSON object; what is not known is null or empty."""
+    """Give an explanation as one JSON object.
+
+    Moments are RFC 3339 in UTC; what is not known, or does not exist, is null.
+    """
     plain = attrs.asdict(found, value_serializer=_plain)
     for layer, written in zip(found.layers, plain["layers"], strict=True):
         written["source"] = layer.source or None
+    for snapshot, written in zip(found.snapshots, plain["snapshots"], strict=True):
+        if snapshot.layer is not None:
+            written["layer"]["source"] = snapshot.layer.source or None
     return json.dumps({**plain, "complete": found.complete}, indent=2)
 
 
-def _plain(_instance: object, _field: object, value: object) -> object:
-    return str(value) if isinstance(value, Digest) else value
+def _plain(instance: object, field: object, value: object) -> object:
+    if isinstance(instance, Remembered) and field is attrs.fields(Remembered).last_seen_at:
+        return moment(instance.last_seen_at)
+    if isinstance(value, Digest):
+        return str(value)
+    # Texts of an explanation are empty where there is nothing to say.
+    return None if value == "" else value
 
 
 def as_text(found: Explained) -> str:

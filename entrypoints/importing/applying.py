@@ -17,13 +17,14 @@ from cvmfs_snapshotter.adapters.directories import DiskDirectories
 from cvmfs_snapshotter.adapters.directories.old import OldDirectories
 from cvmfs_snapshotter.adapters.logs.logger import Logger
 from cvmfs_snapshotter.adapters.sqlite.replacing import finish_restore, replace
+from cvmfs_snapshotter.adapters.sqlite.sealing import seal
 from cvmfs_snapshotter.domain.usecases import upkeep
 from cvmfs_snapshotter.domain.usecases.import_snapshots import record_import
 
 from ..errors import StartError
 from ..root import claim_root, database_path, plain_root
 from ..telling import require_root_user, told
-from .journal import Journal, close_journal, find_journal, open_journal
+from .journal import Journal, Stage, close_journal, find_journal, open_journal
 from .old import Old, find_old, held_still
 from .planning import Planned, Wanted, composed, plan_of, require_apart, require_new
 
@@ -63,8 +64,12 @@ def apply(wanted: Wanted, logger: Logger, *, skip_missing: bool) -> Journal:
     root = plain_root(wanted.root)
     with told(), ExitStack() as held:
         written = _begun(root)
-        old = find_old(wanted.directory) if written is None else Old(written.base)
-        require_apart(old, root)
+        if written is None:
+            require_new(root)
+            old = find_old(wanted.directory)
+            require_apart(old, root)
+        else:
+            old = Old(written.base)
         held.enter_context(held_still(old, wanted.address))
         held.callback(claim_root(root, fresh=True, importing=True).release)
         if _begun(root) != written:
@@ -75,15 +80,13 @@ def apply(wanted: Wanted, logger: Logger, *, skip_missing: bool) -> Journal:
 
 
 def _begun(root: str) -> Journal | None:
-    """Give the import that was interrupted; None if the state directory is as new."""
+    """Give the import that was interrupted, if there is one."""
     written = find_journal(root)
-    if written is not None and written.open:
-        return written.journal
-    require_new(root)
-    return None
+    return written.journal if written is not None and written.stage is Stage.MOVING else None
 
 
 def _record(wanted: Wanted, old: Old, root: str, logger: Logger, *, skip_missing: bool) -> Journal:
+    following = require_new(root, claimed=True)
     staged = _staged(root)
     _clear(root, staged)
     with ExitStack() as undo:
@@ -92,13 +95,21 @@ def _record(wanted: Wanted, old: Old, root: str, logger: Logger, *, skip_missing
             plan = plan_of(context, old, root, wanted.patience)
             if any(not (skip_missing and one.final) for one in plan.left_out):
                 raise IncompleteError(Planned(old.base, root, plan))
+            # What a daemon gave while it had records of nothing is not given again.
+            context.store.raise_identifiers(following - 1)
             record_import(context, plan)
             upkeep.follow_sources(
                 context, {source.name: source.host_path for source in wanted.config.sources}
             )
             context.directories.settle()
-        snapshots = tuple((i.snapshot.identifier, i.snapshot.name) for i in plan.imported)
-        journal = Journal(old.base, plan.directories, snapshots)
+        seal(staged)
+        journal = Journal(
+            old.base,
+            plan.directories,
+            snapshots=tuple((i.snapshot.identifier, i.snapshot.name) for i in plan.imported),
+            left_out=tuple((o.record.identifier, o.record.name) for o in plan.left_out),
+            entries=old.entries(root),
+        )
         undo.pop_all()
     open_journal(root, journal)
     return journal

@@ -1,17 +1,27 @@
 """What an import has taken over, written down until it is confirmed or undone.
 
-As long as directories are being moved its name is ``root.IMPORTING``, and no daemon starts; then
-it is ``root.IMPORTED``.
+Its name says how far the import has come. No daemon starts as long as directories are being moved,
+and nothing can be given back once the old state is being deleted.
 """
 
 import json
 import os
+from collections.abc import Iterable
+from enum import Enum
 from pathlib import Path
 
 import attrs
 
 from ..errors import StartError
-from ..root import IMPORTED, IMPORTING
+from ..root import CONFIRMING, IMPORTED, IMPORTING
+
+
+class Stage(Enum):
+    """How far an import has come; the value is the name of the journal."""
+
+    MOVING = IMPORTING
+    MOVED = IMPORTED
+    CONFIRMING = CONFIRMING
 
 
 @attrs.frozen
@@ -22,11 +32,15 @@ class Journal:
         base: where it came from.
         directories: identifiers whose directories came along.
         snapshots: identifier and name of each.
+        left_out: identifier and name of what was there, and was not taken over.
+        entries: names in the old ``snapshots`` before anything was moved.
     """
 
     base: str
     directories: tuple[int, ...]
     snapshots: tuple[tuple[int, str], ...]
+    left_out: tuple[tuple[int, str], ...]
+    entries: tuple[str, ...]
 
 
 @attrs.frozen
@@ -35,11 +49,11 @@ class Written:
 
     Attributes:
         journal: what it says.
-        open: whether directories are being moved.
+        stage: how far the import has come.
     """
 
     journal: Journal
-    open: bool
+    stage: Stage
 
 
 def find_journal(root: str) -> Written | None:
@@ -48,14 +62,16 @@ def find_journal(root: str) -> Written | None:
     Raises:
         StartError: it cannot be read.
     """
-    for name in (IMPORTING, IMPORTED):
-        path = Path(root) / name
+    for stage in Stage:
+        path = Path(root) / stage.value
         try:
             found = json.loads(path.read_text())
             journal = Journal(
                 str(found["base"]),
                 tuple(map(int, found["directories"])),
-                tuple((int(identifier), str(name)) for identifier, name in found["snapshots"]),
+                _named(found["snapshots"]),
+                _named(found["left_out"]),
+                tuple(map(str, found["entries"])),
             )
         except FileNotFoundError:
             continue
@@ -65,8 +81,12 @@ def find_journal(root: str) -> Written | None:
             raise StartError(f"{path} cannot be read: {error.strerror}") from error
         except (ValueError, KeyError, TypeError) as error:
             raise StartError(f"{path} is damaged: {error!r}") from error
-        return Written(journal, open=name == IMPORTING)
+        return Written(journal, stage)
     return None
+
+
+def _named(pairs: Iterable[tuple[int, str]]) -> tuple[tuple[int, str], ...]:
+    return tuple((int(identifier), str(name)) for identifier, name in pairs)
 
 
 def open_journal(root: str, journal: Journal) -> None:
@@ -91,8 +111,7 @@ def close_journal(root: str) -> None:
     Raises:
         OSError: that failed.
     """
-    (Path(root) / IMPORTING).rename(Path(root) / IMPORTED)
-    _sync(root)
+    _rename(root, Stage.MOVING, Stage.MOVED)
 
 
 def reopen_journal(root: str) -> None:
@@ -101,7 +120,20 @@ def reopen_journal(root: str) -> None:
     Raises:
         OSError: that failed.
     """
-    (Path(root) / IMPORTED).rename(Path(root) / IMPORTING)
+    _rename(root, Stage.MOVED, Stage.MOVING)
+
+
+def end_journal(root: str) -> None:
+    """Write down that the old state is about to be deleted.
+
+    Raises:
+        OSError: that failed; nothing may be deleted then.
+    """
+    _rename(root, Stage.MOVED, Stage.CONFIRMING)
+
+
+def _rename(root: str, before: Stage, after: Stage) -> None:
+    (Path(root) / before.value).rename(Path(root) / after.value)
     _sync(root)
 
 
@@ -111,8 +143,8 @@ def forget_journal(root: str) -> None:
     Raises:
         OSError: that failed.
     """
-    for name in (IMPORTING, IMPORTED):
-        (Path(root) / name).unlink(missing_ok=True)
+    for stage in Stage:
+        (Path(root) / stage.value).unlink(missing_ok=True)
     _sync(root)
 
 

@@ -66,6 +66,17 @@ class Old:
         below = f"{self.base}/"
         return [m.at for m in reversed(mounts_of("self")) if m.at.startswith(below)]
 
+    def entries(self, root: str) -> tuple[str, ...]:
+        """Give the names of all that is in its ``snapshots``.
+
+        Args:
+            root: our state directory.
+
+        Raises:
+            ResourceExhaustedError: it cannot be read.
+        """
+        return OldDirectories(self.base, root).names()
+
     def files(self, records: Sequence[Recorded], root: str) -> Mapping[int, Files]:
         """Tell for each identifier what is at the place of its files.
 
@@ -130,10 +141,13 @@ def held_still(old: Old, address: str) -> Iterator[None]:
             f"{old.database} is in use: the Go snapshotter is running.\n{_HOW}"
         ) from None
     if lock is None:
-        raise StartError(f"{old.database} is gone")
+        raise StartError(f"{old.database} is gone: without it nothing can be moved; bring it back")
     try:
         if address and somebody_serves(address):
-            raise RunningError(f"somebody answers on {address}: end it first.\n{_HOW}")
+            raise RunningError(
+                f"somebody answers on {address}: end it first. A daemon of this program may be "
+                f"stopped; this is of the Go snapshotter:\n{_HOW}"
+            )
         yield
     finally:
         lock.release()

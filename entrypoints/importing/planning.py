@@ -11,17 +11,25 @@ import attrs
 from cvmfs_snapshotter.adapters.logs.logger import Logger
 from cvmfs_snapshotter.adapters.sqlite import open_store
 from cvmfs_snapshotter.adapters.sqlite.migrate import prepare_database
+from cvmfs_snapshotter.adapters.sqlite.replacing import is_interrupted
 from cvmfs_snapshotter.domain.importing import ImportPlan
 from cvmfs_snapshotter.domain.usecases.context import Context
 from cvmfs_snapshotter.domain.usecases.import_snapshots import plan_import
 
+from .. import databases
 from ..compose import compose
 from ..config import Config
 from ..errors import StartError
 from ..root import database_path, plain_root
 from ..telling import require_root_user, told
-from .journal import find_journal
+from .journal import Stage, find_journal
 from .old import Old, RunningError, find_old, held_still
+
+_WAYS_ON = {
+    Stage.MOVING: "was interrupted: end it with --apply, or go back with --undo",
+    Stage.MOVED: "waits to be given back with --undo or made final with --confirm",
+    Stage.CONFIRMING: "is being made final: end that with --confirm",
+}
 
 
 @attrs.frozen
@@ -128,30 +136,54 @@ def composed(wanted: Wanted, root: str, database: Path, logger: Logger) -> Itera
         yield attrs.evolve(parts.context, sources=parts.tended.plain, staged=False)
 
 
-def require_new(root: str) -> None:
-    """Make sure that a state directory is empty.
+def require_new(root: str, *, claimed: bool = False) -> int:
+    """Make sure that a state directory has nothing that could be lost.
+
+    A daemon that started on it, as a package may do, has made records of nothing.
+
+    Args:
+        root: the state directory.
+        claimed: the caller has its lock.
+
+    Returns:
+        A number above all identifiers that were given there.
 
     Raises:
-        StartError: it has records, snapshots, or an import already.
+        StartError: it has snapshots, records that cannot be read, or an import already.
     """
     written = find_journal(root)
     if written is not None:
         raise StartError(
             f"{root} holds an import from {written.journal.base} already, which "
-            + (
-                "was interrupted: end it with --apply, or go back with --undo"
-                if written.open
-                else "waits to be given back with --undo or made final with --confirm"
-            )
+            + _WAYS_ON[written.stage]
         )
-    if os.path.lexists(database_path(root)):
-        raise StartError(
-            f"{root} has records of this snapshotter already: an import needs a state directory "
-            "on which no daemon ran"
-        )
+    following = 1
+    path = Path(database_path(root))
+    if os.path.lexists(path) or is_interrupted(path):
+        following = _require_empty(root, claimed=claimed)
     snapshots = Path(root) / "snapshots"
     if snapshots.is_dir() and any(snapshots.iterdir()):
         raise StartError(f"{snapshots} is not empty, though there are no records of it")
+    return following
+
+
+def _require_empty(root: str, *, claimed: bool) -> int:
+    try:
+        census, following = databases.read(
+            root, lambda records: (records.census(), records.next_identifier()), claimed=claimed
+        )
+    except StartError as error:
+        raise StartError(
+            f"{root} has records of this snapshotter already, which cannot be looked at: {error}"
+        ) from error
+    count = sum(census.snapshots.values())
+    if count:
+        raise StartError(
+            f"{root} has records of this snapshotter already, of {count} snapshots; only empty "
+            "ones make way for an import. Remove the containers and images that stand on them "
+            "from containerd, stop the daemon, and try again; or choose another --root"
+        )
+    return following
 
 
 def require_apart(old: Old, root: str) -> None:

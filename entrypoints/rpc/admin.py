@@ -65,6 +65,12 @@ def _status(overview: Overview) -> admin_pb2.StatusResponse:
         tombstones=overview.census.tombstones,
         probes=overview.probes,
         stuck_probes=overview.stuck_probes,
+        schema=overview.schema,
+        disk=admin_pb2.Disk(
+            records=overview.disk.records,
+            free=overview.disk.free,
+            total=overview.disk.total,
+        ),
     )
 
 

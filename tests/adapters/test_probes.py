@@ -98,7 +98,10 @@ def test_last_sign(make: Make) -> None:
 @pytest.mark.parametrize(("then", "reason"), [("hang", "slow"), ("exit", "failed")])
 def test_noted_sign(make: Make, line: str, last: object, then: str, reason: str) -> None:
     """A sign in standard error is told when there is no answer, if it is of this request."""
-    answer = make().ask({"do": "note", "line": line, "then": then}, 0.5 if then == "hang" else 10)
+    pool = make()
+    # Its process runs, so that the deadline is not spent on its start.
+    pid_of(pool)
+    answer = pool.ask({"do": "note", "line": line, "then": then}, 3.0 if then == "hang" else 10.0)
 
     assert (reason, last) == (answer["reason"], answer["last"])
 

@@ -427,6 +427,24 @@ def look_above(
     return answer(request, signs.append), signs
 
 
+@pytest.mark.parametrize("error", [ValueError, MemoryError])
+def test_what_nobody_foresaw_has_a_place(
+    tmp_path: Path,
+    directory: Path,
+    error: type[BaseException],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A defect is blamed on the layer that was being looked at, not on the lowest one."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(f"{answer.__module__}._looked", fail)
+    found, _ = look_above(tmp_path, HEX, [HEX])
+
+    assert (1, "failed") == (found["at"], found["reason"])
+
+
 def test_look_above(tmp_path: Path, directory: Path) -> None:
     """With what lies below it a layer is found as without, and each place is said."""
     found, signs = look_above(tmp_path, HEX, [HEX, HEX])

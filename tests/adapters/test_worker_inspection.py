@@ -123,6 +123,20 @@ def test_attributes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert ask("survey", tmp_path)["client"] is None
 
 
+@pytest.mark.parametrize(
+    ("blocks", "available", "limit"),
+    [(2000, 1500, 2000 * 512), (2000, 0, None), (0, 0, None)],
+    ids=["limited", "what is in it", "not managed"],
+)
+def test_the_limit_of_the_cache(
+    blocks: int, available: int, limit: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the size of the client's file system, if anything of that is free."""
+    told = os.statvfs_result((512, 512, blocks, available, available, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "fstatvfs", lambda _: told)
+    assert limit == ask("survey", tmp_path)["limit"]
+
+
 def test_a_source_that_fails_while_it_is_looked_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

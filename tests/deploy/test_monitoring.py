@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -104,10 +105,28 @@ def test_each_alert_helps(name: str) -> None:
     assert rule["severity"] in {"critical", "warning", "info"}
     assert rule["summary"]
     assert rule["description"].endswith(".")
-    assert f"docs/operations.md#{name.lower()}" == rule["runbook"]
+    assert (
+        f"Section {name} of docs/operations.md (on nodes with the Debian package "
+        "/usr/share/doc/cvmfs-snapshotter/docs/operations.md)"
+    ) == rule["runbook"]
     section = RUNBOOKS.read_text().split(f"\n### {name}\n")[1]
     runbook = re.split(r"^#", section, maxsplit=1, flags=re.MULTILINE)[0]
     assert len(runbook) > 100
+
+
+def test_runbooks_become_addresses(tmp_path: Path) -> None:
+    """The command of the page does that for each alert, and Prometheus takes the rules."""
+    (command,) = re.findall(r"^sed .*$", RUNBOOKS.read_text(), re.MULTILINE)
+    (tmp_path / "alerts.yaml").write_text(RULES.read_text())
+    subprocess.run(shlex.split(command), cwd=tmp_path, check=True)
+    found = re.findall(
+        r"runbook_url: (\S+)$", (tmp_path / "alerts.yaml").read_text(), re.MULTILINE
+    )
+
+    assert [
+        f"https://docs.example.org/operations.html#{name.lower()}" for name in _alerts()
+    ] == found
+    _promtool("check", "rules", tmp_path / "alerts.yaml")
 
 
 def test_no_runbook_without_an_alert() -> None:

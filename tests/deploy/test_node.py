@@ -328,6 +328,100 @@ def test_a_node_with_the_package(host: Host) -> None:
     assert [] == list((host.path / "opt").iterdir())
 
 
+GO_UNIT = "[Service]\nExecStart=/usr/bin/cvmfs_snapshotter --log-level=debug\nRestart=always\n"
+STATE = "var/lib/containerd-cvmfs-grpc"
+
+
+@pytest.mark.parametrize("place", ["etc", "run", "usr/local/lib"])
+def test_a_node_with_the_go_snapshotter(host: Host, place: str) -> None:
+    """Its unit is neither replaced nor restarted, which would send it SIGTERM; advice is given."""
+    unit = host.path / place / "systemd/system" / UNIT
+    unit.parent.mkdir(parents=True, exist_ok=True)
+    unit.write_text(GO_UNIT)
+    done = host.node("install")
+
+    assert 1 == done.returncode
+    assert f"/{place}/systemd/system/{UNIT} does not start /{OPT}/current" in done.stderr
+    assert "docs/migration.md" in done.stderr
+    assert GO_UNIT == unit.read_text()
+    assert [] == host.calls
+
+
+def test_a_unit_that_is_linked_or_masked(host: Host) -> None:
+    """A link is followed on the node, where it leads to another program; a mask is not undone."""
+    unit = host.path / "etc/systemd/system" / UNIT
+    (host.path / "opt/go.service").write_text(GO_UNIT)
+    for target in ("/opt/go.service", "/dev/null"):
+        unit.symlink_to(target)
+        done = host.node("install")
+
+        assert 1 == done.returncode
+        assert "docs/migration.md" in done.stderr
+        assert target == str(unit.readlink())
+        assert [] == host.calls
+        unit.unlink()
+
+
+@pytest.mark.parametrize("name", ["snapshotter/metadata.db", "import.open.json"])
+def test_a_node_with_state_of_the_go_snapshotter(host: Host, name: str) -> None:
+    """No unit is touched before the import has come to its end."""
+    state = host.path / STATE
+    (state / name).parent.mkdir(parents=True)
+    (state / name).write_text("")
+    if name == "import.open.json":
+        (state / "metadata.sqlite").write_text("")
+    done = host.node("install")
+
+    assert 1 == done.returncode
+    assert "it has not been imported, or not to the end: see docs/migration.md" in done.stderr
+    assert [] == host.calls
+    assert not (host.path / "etc/systemd/system" / UNIT).exists()
+    assert not (host.path / "etc/cvmfs-snapshotter").exists()
+
+
+def test_the_way_from_the_go_snapshotter(host: Host) -> None:
+    """While its unit is there the pod brings all that is needed until pods can start again."""
+    unit = host.path / "etc/systemd/system" / UNIT
+    unit.write_text(GO_UNIT)
+    assert 1 == host.node("install").returncode
+
+    assert f"/{OPT}/current/bin/cvmfs-snapshotter" == str(
+        (host.path / "usr/local/bin/cvmfs-snapshotter").readlink()
+    )
+    assert (host.path / OPT / "current/bin/cvmfs-snapshotter").exists()
+    unit.unlink()
+    # As the page tells, without what systemd would do.
+    unit.write_bytes((host.path / OPT / UNIT).read_bytes())
+    done = host.node("install")
+
+    assert 0 == done.returncode, done.stderr
+    assert f"restart {UNIT}" in host.calls
+
+
+def test_a_node_whose_state_was_imported(host: Host) -> None:
+    """What the Go program had is there until it is confirmed, and is in nobody's way."""
+    host.node("install")
+    old = host.path / STATE / "snapshotter/metadata.db"
+    old.parent.mkdir()
+    old.write_text("")
+
+    assert 0 == host.node("install").returncode
+
+
+def test_taken_off_where_the_go_snapshotter_is_back(host: Host) -> None:
+    """Its unit is not stopped by the name that both have."""
+    host.node("install")
+    unit = host.path / "etc/systemd/system" / UNIT
+    unit.write_text(GO_UNIT)
+    before = host.calls
+    done = host.node("uninstall", FORCE="yes")
+
+    assert 1 == done.returncode
+    assert "docs/migration.md" in done.stderr
+    assert GO_UNIT == unit.read_text()
+    assert before == host.calls
+
+
 def test_uninstalled(host: Host) -> None:
     """The node is as it was, but for the state; doing it twice is no error."""
     host.node("install")

@@ -10,6 +10,7 @@ from cvmfs_snapshotter.entrypoints import daemon
 from cvmfs_snapshotter.entrypoints.cli import flags
 from cvmfs_snapshotter.entrypoints.cli.arguments import parse
 from tests.deploy import unit
+from tests.harness.parts import ROOT
 
 
 @pytest.fixture
@@ -43,6 +44,8 @@ def test_security(installed: Path) -> None:
 
     assert level is not None
     assert float(level[1]) <= 3.5
+    page = (ROOT / "docs" / "security.md").read_text()
+    assert f"exposure level is {level[1]}," in " ".join(page.split())
 
 
 def test_what_must_not_be_set() -> None:

@@ -133,6 +133,23 @@ def test_a_source_that_is_down() -> None:
     } == obstacles(planned)
 
 
+@pytest.mark.parametrize("refusing", [True, False])
+def test_a_source_that_is_down_beside_one_that_has_it_not(*, refusing: bool) -> None:
+    """It may have the layer, whether the first one refuses its own or has none."""
+    with in_memory() as bench:
+        bench.sources.hosts["other"] = "/cvmfs/other"
+        if refusing:
+            bench.sources.publish("unpacked", LAYER_1.digest, diff_id=DIFF_2)
+        bench.sources.faults["other"] = Reason.DISCONNECTED
+        down = plan(bench, REMOTE_1)
+        bench.sources.faults.clear()
+        up = plan(bench, REMOTE_1)
+
+    assert {REMOTE_1.name: (Obstacle.SOURCE, False)} == obstacles(down)
+    assert "on source 'other' (disconnected)" in down.left_out[0].detail
+    assert {REMOTE_1.name: (Obstacle.NO_LAYER, True)} == obstacles(up)
+
+
 def test_a_source_that_is_down_is_not_asked_again() -> None:
     """One that hangs would otherwise hang the command once for each layer."""
     with in_memory() as bench:

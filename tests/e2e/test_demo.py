@@ -13,7 +13,7 @@ from tests.demo import abandoned
 from tests.harness import leftovers, mounts, samples
 from tests.harness.leftovers import Machine
 from tests.harness.parts import ROOT
-from tests.harness.processes import processes, wait_until
+from tests.harness.processes import is_alive, processes, wait_until
 from tests.harness.registry import Registry
 from tests.harness.repository import Repository
 from tests.harness.workspace import PREFIX, Workspace
@@ -168,6 +168,7 @@ def test_the_next_run_sweeps_what_a_killed_one_left(base: Workspace) -> None:
         assert "" == _nothing(temporary)
         os.kill(program.pid, signal.SIGKILL)
         os.kill(child, signal.SIGKILL)
+    wait_until("it has ended", lambda: not is_alive(child))
     assert _runs(works_in, "containerd")
     assert mounts.below(works_in)
 

@@ -46,13 +46,13 @@ def test_a_pulled_image(node: Node, capfd: pytest.CaptureFixture[str]) -> None:
     assert [len(layer.blob) for layer in image.layers] == [layer["size"] for layer in layers]
     source = layers[0]["source"]
     assert [source, source, None, None, None] == [layer["source"] for layer in layers]
-    assert [source, source, "", "", ""] == [layer["here"][0]["source"] for layer in layers]
+    assert [source, source, None, None, None] == [layer["here"][0]["source"] for layer in layers]
     assert "absent" == layers[2]["verdicts"][0]["reason"]
 
     container = explain(node, capfd, image.chain_ids[4])
     snapshots = container["snapshots"]
     assert isinstance(snapshots, list)
-    assert ["", "", "", source, source] == [snapshot["source"] for snapshot in snapshots]
+    assert [None, None, None, source, source] == [snapshot["source"] for snapshot in snapshots]
 
 
 @pytest.mark.parametrize("setup", ["1.7"], indirect=True)

@@ -6,7 +6,8 @@ import pytest
 
 from cvmfs_snapshotter import __version__
 from cvmfs_snapshotter.entrypoints.cli import flags, main
-from cvmfs_snapshotter.entrypoints.cli.arguments import parse
+from cvmfs_snapshotter.entrypoints.cli.arguments import build_parser, parse
+from cvmfs_snapshotter.entrypoints.cli.grammar import Grammar, grammar_of
 
 DEFAULTS = {
     "address": "/run/containerd-cvmfs-grpc/containerd-cvmfs-grpc.sock",
@@ -91,10 +92,30 @@ def test_the_levels_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert "'loud' is none of trace, debug, info, warn" in capsys.readouterr().err
 
 
+EVERY = list(grammar_of(build_parser()).every())
+
+
+@pytest.mark.parametrize("command", EVERY, ids=lambda one: " ".join(one.words) or "program")
+def test_help_ends_with_status_and_examples(command: Grammar) -> None:
+    """Whoever writes a script sees what to expect, and a line to begin with that can be meant."""
+    sections = {
+        block.partition("\n")[0]: block.splitlines()[1:]
+        for block in command.epilog.strip("\n").split("\n\n")
+    }
+    called = " ".join(("cvmfs-snapshotter", *command.words))
+
+    assert {"exit status:", "examples:"} <= set(sections)
+    assert sections["exit status:"][0].startswith("  0 ")
+    assert any(line.strip().startswith("2 ") for line in sections["exit status:"])
+    assert any(called in line for line in sections["examples:"])
+    for line in (*sections["exit status:"], *sections["examples:"]):
+        assert line.startswith("  "), line
+
+
 @pytest.mark.parametrize("flag", ["--version", "-version"])
-@pytest.mark.parametrize("command", [[], ["run"]])
-def test_version(flag: str, command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Name and version, with or without the command."""
+@pytest.mark.parametrize("command", [one.words for one in EVERY], ids=" ".join)
+def test_version(flag: str, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """Name and version, whatever the command."""
     with pytest.raises(SystemExit) as raised:
         main([*command, flag])
 

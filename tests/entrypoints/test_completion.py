@@ -125,9 +125,11 @@ def test_files(line: str, complete: Callable[[str], set[str]]) -> None:
 def test_words(complete: Callable[[str], set[str]]) -> None:
     """Where only some words can stand, they are offered."""
     assert {"bash"} == complete(f"{PROGRAM} completion b")
+    assert {"warn", "warning"} == complete(f"{PROGRAM} run --log-level w")
+    assert {"warn", "warning"} == complete(f"{PROGRAM} run --log-level=w")
 
 
-@pytest.mark.parametrize("line", ["run --log-level ", "wishlist --user "])
+@pytest.mark.parametrize("line", ["wishlist --user ", "explain --snapshotter "])
 def test_what_is_open(line: str, complete: Callable[[str], set[str]]) -> None:
     """Where anything can stand nothing is offered: neither files nor flags."""
     assert set() == complete(f"{PROGRAM} {line}")

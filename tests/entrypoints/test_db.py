@@ -1,9 +1,12 @@
 """The commands about the records of a state directory."""
 
+import fcntl
 import json
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -22,6 +25,7 @@ from cvmfs_snapshotter.entrypoints.cli import main
 from cvmfs_snapshotter.entrypoints.compose import Parts, compose
 from cvmfs_snapshotter.entrypoints.config import default_config
 from cvmfs_snapshotter.entrypoints.databases import UNCERTAIN
+from cvmfs_snapshotter.entrypoints.locks import take_lock
 from cvmfs_snapshotter.entrypoints.root import claim_root
 
 
@@ -396,6 +400,8 @@ def test_upgrade(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Records of this release's schema need nothing."""
     assert 0 == db(root, "upgrade")
     assert "schema 0001 already\n" == capsys.readouterr().out
+    assert 0 == db(root, "upgrade", "--json")
+    assert {"before": "0001", "schema": "0001"} == json.loads(capsys.readouterr().out)
 
 
 def test_upgrade_that_fails(
@@ -412,6 +418,10 @@ def test_downgrade(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A backup is made first; an unknown schema is refused with those that are known."""
     assert 0 == db(root, "downgrade", "0001")
     assert "a backup is" in capsys.readouterr().out
+    assert 0 == db(root, "downgrade", "0001", "--json")
+    shown = json.loads(capsys.readouterr().out)
+    assert Path(shown.pop("backup")).is_file()
+    assert {"before": "0001", "schema": "0001"} == shown
     assert 1 == db(root, "downgrade", "0000")
     assert "known are 0001" in capsys.readouterr().err
 
@@ -453,6 +463,24 @@ def test_an_interrupted_restore(
     assert 0 == main([*words, "--root", str(root)])
 
 
+def test_an_interrupted_restore_beside_another_command(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who else holds the state directory is no daemon that has finished it."""
+    shutil.copy(back_up(root, tmp_path), f"{database(root)}.restoring-20260101T000000.000000Z")
+    capsys.readouterr()
+    lock = take_lock(f"{root}/lock", "it")
+    try:
+        assert 1 == db(root, "check")
+    finally:
+        lock.release()
+    assert "was interrupted" in capsys.readouterr().err
+    command = [sys.executable, "-m", "cvmfs_snapshotter", "reconcile", "--root", str(root)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert 1 == done.returncode
+    assert "was interrupted" in done.stderr
+
+
 def test_copies_of_what_was_killed(root: Path) -> None:
     """Copies of a database, made to look at it, go with the next start; nothing else does."""
     for directory in (root, root / "backups"):
@@ -464,3 +492,18 @@ def test_copies_of_what_was_killed(root: Path) -> None:
 
     for directory in (root, root / "backups"):
         assert [".other"] == [p.name for p in directory.iterdir() if p.name.startswith(".")]
+
+
+def test_a_copy_that_somebody_looks_at(root: Path) -> None:
+    """It stays, and goes with a start that comes after that."""
+    copy = root / ".look-abc"
+    copy.mkdir()
+    descriptor = os.open(copy, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        prepare_database(database(root))
+        assert copy.is_dir()
+    finally:
+        os.close(descriptor)
+    prepare_database(database(root))
+    assert not copy.exists()

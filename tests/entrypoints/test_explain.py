@@ -21,7 +21,16 @@ from cvmfs_snapshotter.entrypoints.cli import explain as command
 from cvmfs_snapshotter.entrypoints.cli import main
 from cvmfs_snapshotter.entrypoints.compose import compose
 from cvmfs_snapshotter.entrypoints.config import load_config
+from cvmfs_snapshotter.entrypoints.explain.found import (
+    Explained,
+    ExplainedLayer,
+    ExplainedSnapshot,
+    Here,
+    Remembered,
+    Verdict,
+)
 from cvmfs_snapshotter.entrypoints.explain.images import spellings
+from cvmfs_snapshotter.entrypoints.explain.output import as_json
 from cvmfs_snapshotter.entrypoints.root import database_path
 from tests.harness.images import Image
 from tests.harness.repository import Repository
@@ -215,16 +224,76 @@ def test_snapshots(
     status, shown = explain("container", "--json")
     found = json.loads(shown)["snapshots"]
     assert command.INCOMPLETE == status
-    assert ["", "no-target-label", "no-digest-label", "absent", "hit"] == [
+    assert [None, "no-target-label", "no-digest-label", "absent", "hit"] == [
         s["reason"] for s in found
     ]
-    assert ["", "", "", "", "s"] == [s["source"] for s in found]
+    assert [None, None, None, None, "s"] == [s["source"] for s in found]
+    assert "s" == found[-1]["layer"]["source"]
     assert (remote, "committed") == (found[-1]["name"], found[-1]["kind"])
     assert "hit" == found[-1]["layer"]["verdicts"][0]["reason"]
     assert 0 == explain(remote)[0]
     text = explain("container")[1]
     assert "active 'container', local: made for a container" in text
     assert f"committed {second!r}, local: downloaded; " in text
+
+
+def test_what_is_null_for_a_machine() -> None:
+    """Moments are RFC 3339, and what is unknown is null; texts that say something stay."""
+    digest = Digest("a" * 64)
+    layer = ExplainedLayer(
+        digest=str(digest),
+        chain_id=digest,
+        verdicts=(Verdict("s", used=False, reason="absent", detail=""),),
+        remembered=(Remembered("absent", 2, 1_700_000_000_123_456_789),),
+        here=(Here("name", ""),),
+    )
+    snapshot = ExplainedSnapshot("key", "active", "", "made for a container", "", None)
+    shown = json.loads(as_json(Explained("layer", "n", "o", "", (layer,), (snapshot,), ("r",))))
+
+    assert {
+        "subject": "layer",
+        "name": "n",
+        "origin": "o",
+        "platform": None,
+        "layers": [
+            {
+                "digest": str(digest),
+                "size": None,
+                "media_type": None,
+                "chain_id": str(digest),
+                "verdicts": [
+                    {
+                        "source": "s",
+                        "used": False,
+                        "reason": "absent",
+                        "detail": None,
+                        "path": None,
+                        "entries": None,
+                        "whiteouts": None,
+                        "circuit": None,
+                    }
+                ],
+                "never": None,
+                "remembered": [
+                    {"reason": "absent", "count": 2, "last_seen_at": "2023-11-14T22:13:20Z"}
+                ],
+                "here": [{"name": "name", "source": None}],
+                "source": None,
+            }
+        ],
+        "snapshots": [
+            {
+                "name": "key",
+                "kind": "active",
+                "source": None,
+                "decision": "made for a container",
+                "reason": None,
+                "layer": None,
+            }
+        ],
+        "remarks": ["r"],
+        "complete": False,
+    } == shown
 
 
 def test_an_image_whose_snapshots_are_here(

@@ -47,12 +47,13 @@ COMMANDS = [
     "db current --root {root}",
     "db check --root {root}",
     "db backup --root {root}",
+    "import --root {root} --from {containerd}",
     "completion bash",
 ]
 """Each prints something. ``run`` prints nothing."""
 
-SILENT = ("drain",)
-"""Without a containerd it prints on standard error alone."""
+SILENT = ("drain", "import")
+"""Without what they look at they print on standard error alone."""
 
 
 @pytest.fixture(scope="module")
@@ -181,3 +182,49 @@ def test_another_broken_pipe() -> None:
 
     with pytest.raises(BrokenPipeError):
         ended(run)
+
+
+def test_a_defect_says_more_than_the_output() -> None:
+    """What went wrong in a command shows, also where its output cannot be written."""
+    program = (
+        "import sys\n"
+        "from cvmfs_snapshotter.entrypoints.cli.ending import ended\n"
+        "def run():\n"
+        "    print('something')\n"
+        "    raise ValueError('a defect')\n"
+        "sys.exit(ended(run))\n"
+    )
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - it is no file
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | {"PYTHONUNBUFFERED": ""},
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    assert 0 != done.returncode
+    assert "ValueError: a defect" in done.stderr
+
+
+def test_warnings_of_libraries_harm_nobody() -> None:
+    """The daemon's threads meet no error of ours where standard error cannot be written."""
+    program = (
+        "import sys, warnings\n"
+        "from cvmfs_snapshotter.entrypoints.cli.ending import ended, stop_watching\n"
+        "def run():\n"
+        "    stop_watching()\n"
+        "    warnings.warn('old')\n"
+        "    return 7\n"
+        "sys.exit(ended(run))\n"
+    )
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - it is no file
+        done = subprocess.run(
+            [sys.executable, "-u", "-c", program],
+            check=False,
+            stdout=subprocess.DEVNULL,
+            stderr=full,
+        )
+
+    assert 7 == done.returncode

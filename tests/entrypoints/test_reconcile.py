@@ -9,12 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from cvmfs_snapshotter.adapters.bolt import ContainerdError
 from cvmfs_snapshotter.adapters.directories import DiskDirectories
 from cvmfs_snapshotter.adapters.logs.logger import open_log
 from cvmfs_snapshotter.adapters.sqlite import open_store
 from cvmfs_snapshotter.adapters.sqlite.migrate import prepare_database
+from cvmfs_snapshotter.domain.containerd import ContainerdRecords, KnownSnapshot
 from cvmfs_snapshotter.domain.ports.snapshotter import Snapshotter
+from cvmfs_snapshotter.entrypoints import reconciling
 from cvmfs_snapshotter.entrypoints.cli import main
+from cvmfs_snapshotter.entrypoints.cli.reconcile import NOT_ALL
 from cvmfs_snapshotter.entrypoints.compose import compose
 from cvmfs_snapshotter.entrypoints.config import load_config
 from cvmfs_snapshotter.entrypoints.root import claim_root, database_path
@@ -62,12 +66,63 @@ def reconcile(root: Path, *flags: str) -> int:
     return main(["reconcile", "--root", str(root), "--config", config, *flags])
 
 
-def test_what_fits(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Nothing to do is success; that containerd's records are missing is said."""
-    assert 0 == reconcile(root, "--containerd-root", str(root))
+@pytest.fixture
+def containerd(monkeypatch: pytest.MonkeyPatch) -> list[ContainerdRecords | ContainerdError]:
+    """Give what containerd's database has at each look; the last entry stays."""
+    snapshots = (KnownSnapshot("n", "b", "base", ""), KnownSnapshot("n", "a", "active", "b"))
+    looks: list[ContainerdRecords | ContainerdError] = [ContainerdRecords(snapshots, (), {})]
+
+    def read(_root: Path, _snapshotter: str) -> ContainerdRecords:
+        found = looks.pop(0) if len(looks) > 1 else looks[0]
+        if isinstance(found, ContainerdError):
+            raise found
+        return found
+
+    monkeypatch.setattr(reconciling, "read_records", read)
+    return looks
+
+
+@pytest.mark.usefixtures("containerd")
+@pytest.mark.parametrize("flags", [[], ["--apply"]])
+def test_what_fits(root: Path, flags: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    """Nothing to do is success."""
+    assert 0 == reconcile(root, *flags)
+    assert ("everything fits\n", "") == capfd.readouterr()
+    assert 0 == reconcile(root, "--json", *flags)
+    shown = json.loads(capfd.readouterr().out)
+    assert {"findings": [], "containerd": {"compared": True, "detail": None}} == shown
+
+
+@pytest.mark.parametrize("flags", [[], ["--apply"]])
+def test_what_fits_without_containerd(
+    root: Path, flags: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Where containerd's records are missing that is said, and the status is another."""
+    assert NOT_ALL == reconcile(root, "--containerd-root", str(root), *flags)
     shown = capfd.readouterr()
-    assert "everything fits\n" == shown.out
+    assert "everything that was compared fits\n" == shown.out
     assert "containerd's records were not compared: " in shown.err
+
+
+def test_containerd_that_is_lost_in_between(
+    root: Path, containerd: list[ContainerdRecords | ContainerdError]
+) -> None:
+    """What the second look could not see any more does not count as fit."""
+    containerd[:] = [ContainerdRecords((), (), {}), ContainerdError("it is gone")]
+
+    assert NOT_ALL == reconcile(root)
+
+
+def test_what_passes(
+    root: Path,
+    containerd: list[ContainerdRecords | ContainerdError],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """What goes away by itself is named, and success."""
+    containerd[:] = [ContainerdRecords((), (), {})]
+
+    assert 0 == reconcile(root)
+    assert "its next garbage collection removes it" in capfd.readouterr().out
 
 
 def test_it_works_beside_a_daemon(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -84,6 +139,7 @@ def test_it_works_beside_a_daemon(root: Path, capfd: pytest.CaptureFixture[str])
     assert not (root / "snapshots/2").exists()
 
 
+@pytest.mark.usefixtures("containerd")
 def test_apply(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """What is safe is mended, and then fits."""
     shutil.rmtree(root / "snapshots/2")

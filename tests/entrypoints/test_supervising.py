@@ -22,6 +22,7 @@ from cvmfs_snapshotter.domain.circuit import Circuit, State
 from cvmfs_snapshotter.domain.errors import UnavailableError
 from cvmfs_snapshotter.domain.ports.store import Census
 from cvmfs_snapshotter.domain.snapshot import Kind
+from cvmfs_snapshotter.entrypoints.disk import Disk
 from cvmfs_snapshotter.entrypoints.overview import Overview, SourceOverview
 from cvmfs_snapshotter.entrypoints.supervising import (
     STATUS_SECONDS,
@@ -212,7 +213,7 @@ def _overview(snapshots: int, *states: State) -> Overview:
         for number, state in enumerate(states)
     )
     census = Census({(Kind.ACTIVE, ""): snapshots - 1, (Kind.VIEW, ""): 1}, 0)
-    return Overview("1", "/r", 0, sources, census, 1, 0)
+    return Overview("1", "/r", 0, sources, census, 1, 0, "0001", Disk(1, 1, 1))
 
 
 @pytest.mark.parametrize(

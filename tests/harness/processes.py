@@ -159,10 +159,11 @@ def kill_and_wait(pids: Sequence[int], seconds: float = 20.0) -> None:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
-    wait_until(f"processes {pids} are gone", lambda: not any(map(_is_alive, pids)), seconds)
+    wait_until(f"processes {pids} are gone", lambda: not any(map(is_alive, pids)), seconds)
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Tell whether a process runs; one that has ended and was not collected does not."""
     try:
         # "pid (name) S ...": a zombie has ended, whoever is to collect it.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"

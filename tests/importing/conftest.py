@@ -2,17 +2,21 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from cvmfs_snapshotter.domain.importing import REMOTE
 from tests.harness import parts, samples
 from tests.harness.containerd import Containerd
 from tests.harness.daemon import Daemon
 from tests.harness.mounts import unmount_below
 from tests.harness.registry import Registry
 from tests.harness.repository import Repository
+from tests.harness.snapshots import Snapshots
 from tests.harness.workspace import Workspace, workspace
 from tests.importing.predecessor import Predecessor
+from tests.importing.state import State
 
 
 @pytest.fixture(scope="package")
@@ -54,3 +58,45 @@ def predecessor(
         held.callback(containerd.stop)
         containerd.start()
         yield Predecessor(containerd, repository, daemon)
+
+
+@pytest.fixture(scope="package")
+def original() -> Iterator[tuple[Path, Repository]]:
+    """Give a state with three remote snapshots, a local one, a container, a view and a file each.
+
+    Nothing is mounted, as after a reboot.
+    """
+    image = samples.image_b()
+    with workspace() as made:
+        containerd = Containerd.make(
+            parts.find(), made.base / "c", made.cgroup, registry="127.0.0.1:1", sandbox="none"
+        )
+        containerd.start()
+        client = Snapshots.connect(containerd.socket, "k8s.io", "overlayfs")
+        parent = ""
+        for layer, target in zip(image.layers, image.chain_ids, strict=True):
+            labels = {
+                "containerd.io/snapshot.ref": target,
+                "containerd.io/snapshot/cri.layer-digest": layer.digest,
+                REMOTE: "remote snapshot",
+            }
+            client.prepare("extract", parent, labels)
+            client.commit(target, "extract", labels)
+            parent = target
+        client.prepare("extract", parent)
+        client.commit("local", "extract")
+        client.prepare("container", "local")
+        base = containerd.directory / "root/io.containerd.snapshotter.v1.overlayfs"
+        for number in (4, 5):
+            (base / f"snapshots/{number}/fs/file").write_text(f"{number}\n")
+        client.close()
+        containerd.stop()
+        repository = Repository.make(made.base / "cvmfs")
+        repository.publish(*image.layers)
+        yield base, repository
+
+
+@pytest.fixture
+def state(original: tuple[Path, Repository], tmp_path: Path) -> State:
+    """Give a copy of it."""
+    return State.copy(original[0], original[1].path, tmp_path)

@@ -13,61 +13,16 @@ from pathlib import Path
 import pytest
 
 from cvmfs_snapshotter.adapters.directories.old import OldDirectories
-from cvmfs_snapshotter.domain.importing import REMOTE
 from cvmfs_snapshotter.entrypoints.cli import importing
 from cvmfs_snapshotter.entrypoints.errors import StartError
 from cvmfs_snapshotter.entrypoints.importing import applying, ending
 from cvmfs_snapshotter.entrypoints.importing.old import Old, held_still
 from cvmfs_snapshotter.entrypoints.root import IMPORTED, IMPORTING, claim_root
-from tests.harness import mounts, parts, samples
-from tests.harness.containerd import Containerd
+from tests.harness import mounts, samples
 from tests.harness.repository import Repository
-from tests.harness.snapshots import Snapshots
-from tests.harness.workspace import workspace
 from tests.importing.state import State
 
 IMAGE = samples.image_b()
-
-
-@pytest.fixture(scope="module")
-def original() -> Iterator[tuple[Path, Repository]]:
-    """Give a state with three remote snapshots, a local one, a container, a view and a file each.
-
-    Nothing is mounted, as after a reboot.
-    """
-    with workspace() as made:
-        containerd = Containerd.make(
-            parts.find(), made.base / "c", made.cgroup, registry="127.0.0.1:1", sandbox="none"
-        )
-        containerd.start()
-        client = Snapshots.connect(containerd.socket, "k8s.io", "overlayfs")
-        parent = ""
-        for layer, target in zip(IMAGE.layers, IMAGE.chain_ids, strict=True):
-            labels = {
-                "containerd.io/snapshot.ref": target,
-                "containerd.io/snapshot/cri.layer-digest": layer.digest,
-                REMOTE: "remote snapshot",
-            }
-            client.prepare("extract", parent, labels)
-            client.commit(target, "extract", labels)
-            parent = target
-        client.prepare("extract", parent)
-        client.commit("local", "extract")
-        client.prepare("container", "local")
-        base = containerd.directory / "root/io.containerd.snapshotter.v1.overlayfs"
-        for number in (4, 5):
-            (base / f"snapshots/{number}/fs/file").write_text(f"{number}\n")
-        client.close()
-        containerd.stop()
-        repository = Repository.make(made.base / "cvmfs")
-        repository.publish(*IMAGE.layers)
-        yield base, repository
-
-
-@pytest.fixture
-def state(original: tuple[Path, Repository], tmp_path: Path) -> State:
-    """Give a copy of it."""
-    return State.copy(original[0], original[1].path, tmp_path)
 
 
 def file_of(state: State, identifier: int) -> str:
@@ -97,12 +52,12 @@ def test_a_plan_as_json(state: State, capfd: pytest.CaptureFixture[str]) -> None
         "identifier": 1,
         "name": f"k8s.io/2/{IMAGE.chain_ids[0]}",
         "kind": "committed",
-        "parent": "",
+        "parent": None,
         "source": "s",
         "digest": IMAGE.layers[0].digest,
         "directory": False,
     } == shown["imported"][0]
-    assert [] == shown["left_out"]
+    assert ([], None) == (shown["left_out"], shown["running"])
     assert (str(state.base), str(state.root)) == (shown["from"], shown["root"])
 
 

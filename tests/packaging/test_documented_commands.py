@@ -1,5 +1,6 @@
 """What the documentation tells to type and to write down can be meant."""
 
+import argparse
 import json
 import re
 import shlex
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cvmfs_snapshotter.entrypoints.cli.arguments import parse
+from cvmfs_snapshotter.entrypoints.cli.arguments import COMMANDS, parse
 from cvmfs_snapshotter.entrypoints.config import load_config
 from cvmfs_snapshotter.entrypoints.containerd_config.toml import text as quoted
 from tests.harness.parts import ROOT
@@ -21,6 +22,11 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 OURS = re.compile(
     r"(?:^|&& )(?:[$#] )?(?:docker exec (?:--\w+ )?\S+ )?(?:\S*/)?cvmfs-snapshotter ([a-z].*)"
 )
+INLINE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
+NAMES = "|".join(
+    add(argparse.ArgumentParser().add_subparsers()).prog.split()[-1] for add in COMMANDS
+)
+MENTION = re.compile(rf"(?P<program>cvmfs-snapshotter )?(?P<call>(?:{NAMES})(?: .*)?)")
 # What the shell would put in place, and what it would keep for itself.
 PUT_IN, KEPT = re.compile(r'"\$\(.*?\)"'), re.compile(r" (?:>|\||#|&&) .*")
 GENERATED = ("gen_config.py", "gen_reference.py")
@@ -51,6 +57,42 @@ def test_each_command_can_be_meant(page: str, command: str) -> None:
     words = ["2.1" if word == "RELEASE" else word for word in shlex.split(command)]
 
     assert callable(parse(words, as_daemon=False).act), page
+
+
+def mentions() -> Iterator[tuple[str, str]]:
+    """Give each call and each name of a command of ours that stands within a sentence."""
+    for page in PAGES:
+        for code in INLINE.findall(BLOCK.sub("", page.read_text())):
+            found = MENTION.fullmatch(" ".join(code.split()))
+            # Without the program's name it may be anybody's, unless it has a flag.
+            if found and (found["program"] or " --" in found["call"]):
+                yield page.name, KEPT.sub("", PUT_IN.sub("KEY", found["call"])).strip()
+
+
+MENTIONED = sorted(set(mentions()))
+
+
+@pytest.mark.parametrize(("page", "command"), MENTIONED, ids=[" ".join(m) for m in MENTIONED])
+def test_each_mention_can_be_meant(
+    page: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With flags or arguments it is a call as it stands; without, it names a command."""
+    words = ["2.1" if word == "RELEASE" else word for word in shlex.split(command)]
+    if all(word.islower() and not word.startswith("-") for word in words):
+        with pytest.raises(SystemExit, match=r"^0$"):
+            parse([*words, "--help"], as_daemon=False)
+        assert f"usage: cvmfs-snapshotter {' '.join(words)} " in capsys.readouterr().out, page
+    else:
+        assert callable(parse(words, as_daemon=False).act), page
+
+
+def test_mentions_are_found() -> None:
+    """With the name of the program and without, and calls that need a flag."""
+    found = {command for _, command in MENTIONED}
+
+    assert {"doctor", "release SOURCE", "wishlist --json"} <= found
+    assert "containerd-config --for RELEASE --pull transfer" in found
+    assert len(MENTIONED) > 30
 
 
 def test_there_are_commands() -> None:

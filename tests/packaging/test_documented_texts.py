@@ -131,7 +131,13 @@ def test_a_text_that_is_nowhere_is_found_out() -> None:
 
 def test_the_reasons_are_all_documented() -> None:
     """The table of the log has each reason that a decision can have."""
-    cells = re.findall(r"^\| (`.*?`) \|", section("configuration.md", "Log"), re.MULTILINE)
-    documented = {reason for cell in cells for reason in re.findall(r"`([a-z-]+)`", cell)}
+    documented = set(quotes("configuration.md", "Log"))
 
     assert {reason.value for reason in Reason} <= documented
+
+
+def test_each_reason_of_a_miss_has_what_to_do() -> None:
+    """A row, and one only."""
+    rows = quotes("troubleshooting.md", "By the reason of a miss")
+
+    assert sorted(reason.value for reason in Reason if reason is not Reason.HIT) == sorted(rows)

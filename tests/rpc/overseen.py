@@ -17,6 +17,7 @@ from cvmfs_snapshotter.adapters.memory import (
 from cvmfs_snapshotter.adapters.probes import ProbePool
 from cvmfs_snapshotter.domain.layer import Digest, Layer, Reason
 from cvmfs_snapshotter.entrypoints.compose_sources import Tended
+from cvmfs_snapshotter.entrypoints.disk import Disk
 from cvmfs_snapshotter.entrypoints.overview import Overseer
 from cvmfs_snapshotter.entrypoints.tending import Tender
 
@@ -55,6 +56,7 @@ class Overseen:
         self.store = MemoryStore()
         self.inner = MemorySources(["unpacked", "nfs"])
         self.keeper = Keeper()
+        self.disk = Disk(163_840, 41_200_000_000, 100_000_000_000)
         names = ["unpacked", "nfs"]
         limits = dict.fromkeys(names, 5.0)
         self.breakers = Breakers(names, self.clock, MemoryEvents(), lambda: 0.0)
@@ -74,7 +76,13 @@ class Overseen:
         }
         self.tended = Tended(guarded, self.breakers, tenders, {})
         self.overseer = Overseer(
-            "/root", (UNPACKED, NFS), self.store, self.tended, ProbePool(["false"]), STARTED
+            "/root",
+            (UNPACKED, NFS),
+            self.store,
+            self.tended,
+            ProbePool(["false"]),
+            STARTED,
+            lambda _: self.disk,
         )
 
     def fail(self, source: str, times: int = 2, reason: Reason = Reason.SLOW) -> None:

@@ -5,9 +5,11 @@ import grpc
 import pytest
 
 from cvmfs_snapshotter import __version__
+from cvmfs_snapshotter.adapters.sqlite.migrate import REVISIONS
 from cvmfs_snapshotter.domain.layer import Digest, Layer, Reason
 from cvmfs_snapshotter.domain.ports.store import Transaction
 from cvmfs_snapshotter.domain.snapshot import Kind, Snapshot
+from cvmfs_snapshotter.entrypoints.disk import Disk
 from cvmfs_snapshotter.entrypoints.rpc.admin import AdminServicer
 from cvmfs_snapshotter.proto.cvmfs_snapshotter.admin.v1 import admin_pb2, admin_pb2_grpc
 from tests.contract.bench import in_memory
@@ -83,6 +85,27 @@ def test_status(asked: Asked) -> None:
         status.probes,
         status.stuck_probes,
     )
+
+
+def test_disk(asked: Asked) -> None:
+    """The schema of the records, their size, and the room on the disk are told."""
+    status = asked.status()
+
+    assert REVISIONS[-1] == status.schema
+    assert (163_840, 41_200_000_000, 100_000_000_000) == (
+        status.disk.records,
+        status.disk.free,
+        status.disk.total,
+    )
+
+
+def test_unknown_disk(asked: Asked) -> None:
+    """What cannot be measured is not set, and the rest is told all the same."""
+    asked.overseen.disk = Disk(None, None, None)
+    status = asked.status()
+
+    assert [] == [name for name in ("records", "free", "total") if status.disk.HasField(name)]
+    assert "/root" == status.root
 
 
 def test_well(asked: Asked) -> None:

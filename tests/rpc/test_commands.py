@@ -11,10 +11,12 @@ import attrs
 import pytest
 
 from cvmfs_snapshotter import __version__
+from cvmfs_snapshotter.adapters.sqlite.migrate import REVISIONS
 from cvmfs_snapshotter.domain.layer import Digest, Layer, Reason
 from cvmfs_snapshotter.domain.ports.store import Transaction
 from cvmfs_snapshotter.domain.snapshot import Kind, Snapshot
 from cvmfs_snapshotter.entrypoints.cli import main
+from cvmfs_snapshotter.entrypoints.disk import Disk
 from cvmfs_snapshotter.entrypoints.rpc.admin import AdminServicer
 from tests.contract.bench import in_memory
 
@@ -86,7 +88,22 @@ def test_status(terminal: Terminal) -> None:
     assert ["unpacked", "0", "0", "0"] in lines
     assert ["old", "0", "0", "1"] in lines
     assert "removed snapshots that wait for Cleanup: 0" in out
-    assert out.endswith("processes that look at sources: 0\n")
+    assert "processes that look at sources: 0\n" in out
+    assert out.endswith(
+        f"records: schema {REVISIONS[-1]}, 163.8 kB\n"
+        "disk of the state directory: 41.2 GB free of 100.0 GB\n"
+    )
+
+
+def test_status_of_an_unknown_disk(terminal: Terminal) -> None:
+    """What the daemon could not measure is said to be unknown, and is null for scripts."""
+    terminal.overseen.disk = Disk(None, None, None)
+    told = json.loads(terminal.run("status", "--json")[1])
+
+    assert {"records": None, "free": None, "total": None} == told["disk"]
+    assert terminal.run("status")[1].endswith(
+        f"records: schema {REVISIONS[-1]}, size unknown\ndisk of the state directory: unknown\n"
+    )
 
 
 def test_status_of_trouble(terminal: Terminal) -> None:
@@ -176,6 +193,8 @@ def test_json(terminal: Terminal) -> None:
         "tombstones": 0,
         "probes": 0,
         "stuck_probes": 0,
+        "schema": REVISIONS[-1],
+        "disk": {"records": 163_840, "free": 41_200_000_000, "total": 100_000_000_000},
     } == told
     assert {
         "name": "unpacked",

@@ -61,23 +61,16 @@ MEMORY_BYTES = 1 << 30
 def look(request: dict[str, Any], report: Report) -> dict[str, object]:
     """Open and list the layers below, then look one layer up; see the table above."""
     source, below = request["source"], request.get("below", [])
-    at = 0
-    try:
-        with source_root(source["root"]) as root:
-            proven = _require_source(source, root)
-            with _layers(source, root) as layers:
-                for digits in below:
-                    report({"at": at})
-                    with layer_directory(layers, digits) as layer:
-                        layer.list_first()
-                    at += 1
-                if below:
-                    report({"at": at})
-                return {**_looked(source, layers, request["layer"]), "proven": proven}
-    except MissError as miss:
-        if not below:
-            raise
-        return {"at": at, "reason": miss.reason, "detail": miss.detail}
+    with source_root(source["root"]) as root:
+        proven = _require_source(source, root)
+        with _layers(source, root) as layers:
+            for at, digits in enumerate(below):
+                report({"at": at})
+                with layer_directory(layers, digits) as layer:
+                    layer.list_first()
+            if below:
+                report({"at": len(below)})
+            return {**_looked(source, layers, request["layer"]), "proven": proven}
 
 
 def _looked(source: dict[str, Any], layers: Layers, digits: str) -> dict[str, object]:
@@ -223,16 +216,24 @@ def answer(request: dict[str, Any], report: Report) -> dict[str, object]:
     Returns:
         The answer; whatever goes wrong is one too.
     """
+    # Where a chain is looked at, its lowest layer comes first.
+    place: dict[str, Any] = {"at": 0} if request.get("below") and request["do"] == "look" else {}
+
+    def told(sign: dict[str, Any]) -> None:
+        place.update({key: value for key, value in sign.items() if key == "at"})
+        report(sign)
+
     try:
-        return _OPERATIONS[request["do"]](request, report)
+        return _OPERATIONS[request["do"]](request, told)
     except MissError as miss:
-        return {"reason": miss.reason, "detail": miss.detail}
+        return {"reason": miss.reason, "detail": miss.detail, **place}
     except BrokenPipeError:
         raise
     except MemoryError:
-        return {"reason": FAILED, "detail": f"it takes more than {MEMORY_BYTES} bytes to look at"}
+        detail = f"it takes more than {MEMORY_BYTES} bytes to look at"
     except Exception as error:  # noqa: BLE001 - one bad request must not cost the process
-        return {"reason": FAILED, "detail": f"the probe itself failed: {type(error).__name__}"}
+        detail = f"the probe itself failed: {type(error).__name__}"
+    return {"reason": FAILED, "detail": detail, **place}
 
 
 def main() -> None:

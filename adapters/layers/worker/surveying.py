@@ -40,7 +40,8 @@ def survey(root: int) -> dict[str, object]:
         ``type`` and ``mounted``, the file system's type and what is mounted, null if unknown;
         ``attributes``, those of ``ATTRIBUTES`` that can be read; ``client``, the user ID that
         the CVMFS client runs under, null if unknown; ``owners``, the user IDs to which
-        directories of ``ROOTS_OWN`` belong in some layers.
+        directories of ``ROOTS_OWN`` belong in some layers; ``limit``, the bytes that the cache of
+        the CVMFS client may take, null if unknown or without limit.
 
     Raises:
         MissError: the source does not answer.
@@ -48,16 +49,29 @@ def survey(root: int) -> dict[str, object]:
     kind, mounted = mount_of(root) or (None, None)
     attributes = dict(_attributes(root))
     try:
+        limit = _cache_limit(root)
         owners = sorted({owner for layer in _samples(root) for owner in layer})
     except OSError as error:
-        raise miss_of(error, "a layer") from error
+        raise miss_of(error, "its root or a layer") from error
     return {
         "type": kind,
         "mounted": None if mounted is None else shown(mounted),
         "attributes": attributes,
         "client": _owner_of_process(attributes.get("pid", "")),
         "owners": owners,
+        "limit": limit,
     }
+
+
+def _cache_limit(root: int) -> int | None:
+    """Give the limit of the client's cache, which it shows as the size of its file system.
+
+    That is what works, whichever file of the configuration it comes from. A cache without limit
+    has size 0, or the size of what is in it, so that nothing is free (``cvmfs_statfs`` of the
+    CVMFS client).
+    """
+    found = os.fstatvfs(root)
+    return found.f_blocks * found.f_frsize if found.f_bavail else None
 
 
 def _attributes(root: int) -> Iterator[tuple[str, str]]:

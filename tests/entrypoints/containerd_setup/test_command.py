@@ -1,5 +1,6 @@
 """The command ``containerd-setup``, with containerd itself."""
 
+import json
 import re
 from pathlib import Path
 
@@ -90,6 +91,46 @@ def test_the_copy(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
     assert samples.KUBEADM == copy.read_text(), "the file is another than the copy"
     assert samples.KUBEADM + "# more\n" == config.read_text()
+
+
+def test_json(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One object says what would be, was, or needed not be done; the status is the same."""
+    config.write_text(samples.KUBEADM)
+    copy = config.with_name("config.toml.before-cvmfs-snapshotter")
+    nothing = {"changes": False, "applied": False, "tried": False, "copy": None}
+    todo = {**nothing, "changes": True}
+    done = {"changes": True, "applied": True, "tried": True, "copy": str(copy)}
+    ours = {"file": str(config), "release": "1.7"}
+
+    def tell(*more: str) -> tuple[int, dict[str, object], str | None]:
+        status = run(config, "1.7", "--json", *more)
+        told = json.loads(capsys.readouterr().out)
+        return status, told, told.pop("difference")
+
+    status, told, difference = tell()
+    assert (3, {**ours, **todo}) == (status, told)
+    assert samples.KUBEADM == config.read_text()
+    assert '\n+      snapshotter = "cvmfs-snapshotter"\n' in (difference or "")
+    assert (0, {**ours, **done}, difference) == tell("--apply")
+    assert (0, {**ours, **nothing}, None) == tell("--apply")
+
+    gone = {"file": str(config), "release": None}
+    status, told, difference = tell("--uninstall")
+    assert (3, {**gone, **todo}) == (status, told)
+    assert '\n-      snapshotter = "cvmfs-snapshotter"\n' in (difference or "")
+    applied = {**todo, "applied": True}
+    assert (0, {**gone, **applied}, difference) == tell("--uninstall", "--apply")
+    assert samples.KUBEADM == config.read_text()
+    assert (0, {**gone, **nothing}, None) == tell("--uninstall", "--apply")
+
+
+def test_json_without_a_containerd(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """That nobody but us has checked the outcome is told to scripts too."""
+    flags = ("--for", "2.1", "--config", str(config), "--containerd", "/none/containerd")
+
+    assert 0 == main(["containerd-setup", *flags, "--apply", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert (True, False, None) == (told["applied"], told["tried"], told["copy"])
 
 
 def test_no_file(config: Path) -> None:

@@ -10,12 +10,13 @@ from cvmfs_snapshotter.adapters.layers.prober import Message
 from cvmfs_snapshotter.adapters.layers.settings import SourceKind, SourceSettings
 from cvmfs_snapshotter.domain.containerd import ContainerdRecords, KnownImage
 from cvmfs_snapshotter.domain.layer import Digest
+from cvmfs_snapshotter.entrypoints.cli.arguments import parse
 from cvmfs_snapshotter.entrypoints.containerd_config.releases import RELEASES, Pull
 from cvmfs_snapshotter.entrypoints.containerd_config.snippet import render
 from cvmfs_snapshotter.entrypoints.containerd_config.wanted import Wanted
 from cvmfs_snapshotter.entrypoints.doctor import containerd
 from cvmfs_snapshotter.entrypoints.doctor.containerd import Process
-from cvmfs_snapshotter.entrypoints.doctor.result import Outcome
+from cvmfs_snapshotter.entrypoints.doctor.result import Outcome, Result
 
 SOURCE = SourceSettings("s", SourceKind.CVMFS, "r.example.org", "/cvmfs/r", "/host/r")
 PROCESS = Process("7", "/none/config.toml", RELEASES["1.7"], "1.7.24")
@@ -65,7 +66,11 @@ def test_whether_it_runs() -> None:
     assert Outcome.PASS == containerd.check_running([PROCESS]).outcome
     assert Outcome.WARN == containerd.check_running([unknown]).outcome
     assert "9.9.9 runs" in containerd.check_running([unknown]).what
-    assert Outcome.WARN == containerd.check_running([PROCESS, PROCESS]).outcome
+    several = containerd.check_running([PROCESS, attrs.evolve(PROCESS, pid="8")])
+    assert Outcome.WARN == several.outcome
+    assert [f"cvmfs-snapshotter doctor --containerd-pid {pid}" for pid in "78"] == list(
+        several.mend
+    )
 
 
 def judge(process: Process) -> list[tuple[str, Outcome]]:
@@ -75,7 +80,7 @@ def judge(process: Process) -> list[tuple[str, Outcome]]:
 
 
 def test_configurations(tmp_path: Path) -> None:
-    """Right, right with a note, wrong, not there, of an unknown release, or in a container."""
+    """Right, right with a note, wrong, not there, or of an unknown release."""
     path = tmp_path / "config.toml"
     process = attrs.evolve(PROCESS, config=str(path))
     name = "containerd-config"
@@ -88,7 +93,83 @@ def test_configurations(tmp_path: Path) -> None:
     assert {f"{name} proxy-missing", f"{name} cri-snapshotter"} < {n for n, _ in judge(process)}
     assert {Outcome.FAIL} == {outcome for _, outcome in judge(process)}
     assert [(name, Outcome.WARN)] == judge(attrs.evolve(process, release=None))
-    assert [(name, Outcome.WARN)] == judge(attrs.evolve(process, apart=True))
+
+
+def test_the_command_that_mends_a_configuration(tmp_path: Path) -> None:
+    """It writes our lines and restarts containerd only then; what is wrong is said in words."""
+    path = tmp_path / "config.toml"
+    path.write_text("version = 2\n")
+    process = attrs.evolve(PROCESS, config=str(path))
+    found = list(containerd.check_config(process, ADDRESS, ROOT, PLATFORM))
+
+    setup = (
+        f"cvmfs-snapshotter containerd-setup --for 1.7 --address {ADDRESS} --root {ROOT}"
+        f" --config {path} --apply && systemctl restart containerd"
+    )
+    assert {(setup,)} == {tuple(result.mend) for result in found}
+    assert all(result.advice for result in found)
+    ours, _, _ = setup.partition(" &&")
+    assert callable(parse(ours.split()[1:], as_daemon=False).act)
+
+
+def test_a_configuration_that_cannot_be_read(tmp_path: Path) -> None:
+    """What is not there is written; what is there is not overwritten."""
+    path = tmp_path / "config.toml"
+    process = attrs.evolve(PROCESS, config=str(path))
+    (found,) = containerd.check_config(process, ADDRESS, ROOT, PLATFORM)
+    assert Outcome.FAIL == found.outcome
+    assert ["containerd-setup"] == [line.split()[1] for line in found.mend]
+    path.write_text("version =")
+    (found,) = containerd.check_config(process, ADDRESS, ROOT, PLATFORM)
+    assert Outcome.FAIL == found.outcome
+    assert (f"containerd --config {path} config dump",) == tuple(found.mend)
+    assert found.advice
+
+
+def test_a_configuration_that_is_written_at_each_start(tmp_path: Path) -> None:
+    """A command that changes it would hold until then; it is said where the lines belong."""
+    path = tmp_path / "rancher/k3s/agent/etc/containerd/config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text("version = 2\n")
+    found = list(
+        containerd.check_config(attrs.evolve(PROCESS, config=str(path)), ADDRESS, ROOT, PLATFORM)
+    )
+
+    assert found
+    assert not any(result.mend for result in found)
+    assert all("docs/kubernetes.md" in result.advice[-1] for result in found)
+
+
+def test_a_configuration_in_another_namespace(processes: Path) -> None:
+    """The file that this containerd sees is read, not the one of the same name here."""
+    make_process(processes, "7")
+    there = processes / "7/root/etc"
+    process = attrs.evolve(PROCESS, config="/etc/containerd-of-7.toml", apart=True)
+
+    def look() -> list[Result]:
+        return list(containerd.check_config(process, ADDRESS, ROOT, PLATFORM, processes))
+
+    (unknown,) = look()
+    assert Outcome.WARN == unknown.outcome
+    there.mkdir(parents=True)
+    (missing,) = look()
+    assert Outcome.FAIL == missing.outcome
+    (there / "containerd-of-7.toml").write_text("version = 2\n")
+    wrong = look()
+    assert "containerd-config proxy-missing" in {result.name for result in wrong}
+    for result in (unknown, missing, *wrong):
+        assert "in a mount namespace of its own" in result.what
+        assert "nsenter --target 7 --mount cat /etc/containerd-of-7.toml" in result.mend
+        assert not any("systemctl" in line or ">" in line for line in result.mend)
+        assert "restart that containerd" in result.advice[-1]
+    (there / "containerd-of-7.toml").write_text(
+        render(Wanted(RELEASES["1.7"], ADDRESS, ROOT, PLATFORM))
+    )
+    (right,) = look()
+    assert Outcome.PASS == right.outcome
+    assert "/etc/containerd-of-7.toml of process 7, in a mount namespace of its own, lets" in (
+        right.what
+    )
 
 
 @pytest.mark.parametrize("version", ["2.1.1", "2.1.9"])

@@ -42,6 +42,7 @@ def test_the_daemon() -> None:
         answer = status()
         answer.MergeFrom(admin_pb2.StatusResponse(**change))  # type: ignore[arg-type]
         assert [("daemon", Outcome.WARN), view] == judged(answer)
+        assert all(r.mend for r in check_answer(answer, ROOT) if r.name == "daemon")
     answer = status()
     answer.stuck_probes = 2
     assert ("probes", Outcome.WARN) in judged(answer)
@@ -53,6 +54,28 @@ def test_its_sources() -> None:
     assert (name, Outcome.FAIL) in judged(status(state=admin_pb2.Circuit.STATE_OPEN))
     assert (name, Outcome.FAIL) in judged(status(state=admin_pb2.Circuit.STATE_TRYING))
     assert (name, Outcome.WARN) in judged(status(failures=1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "command"),
+    [
+        ("cvmfs", "disconnected", "umount -l '/cvmfs/a b'"),
+        ("cvmfs", "not-mounted", "mount -t cvmfs r.example.org '/cvmfs/a b'"),
+        ("cvmfs", "of the future", "cvmfs_config probe r.example.org"),
+        ("directory", "io-error", "ls -ld '/cvmfs/a b'/.layers"),
+        ("of the future", "io-error", "findmnt --target '/cvmfs/a b'"),
+    ],
+)
+def test_a_source_that_the_daemon_does_not_ask(kind: str, reason: str, command: str) -> None:
+    """The commands are those for its fault, as if the source had been looked at here."""
+    for circuit in ({"state": admin_pb2.Circuit.STATE_OPEN}, {"failures": 1}):
+        answer = status(cause=admin_pb2.Error(reason=reason, detail="why"), **circuit)
+        source = answer.sources[0]
+        source.kind, source.repository, source.path = kind, "r.example.org", "/cvmfs/a b"
+        found = [r for r in check_answer(answer, ROOT) if r.name == "daemon's view of s"]
+
+        assert [True] == [command in result.mend for result in found]
+        assert "asks again by itself" in found[0].advice[0]
 
 
 def patient(base: Path) -> Patient:
@@ -107,6 +130,7 @@ def test_a_check_that_fails_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     [
         ([passed("a", "well")], 0),
         ([passed("a", "well"), warning("b", "so", "do this")], 3),
+        ([warning("b", "so", "do this", advice=("think of that",))], 3),
         ([failure("c", "bad", "do that"), warning("b", "so")], 1),
     ],
 )
@@ -125,9 +149,16 @@ def test_the_command(
     for result in results:
         assert f"{result.outcome.value}  {result.name}: {result.what}\n" in shown
         assert all(f"          {line}\n" in shown for line in result.mend)
+        assert all(f"          # {line}\n" in shown for line in result.advice)
     assert expected == main(["doctor", *address, "--json"])
     assert [
-        {"name": r.name, "outcome": r.outcome.value, "what": r.what, "mend": list(r.mend)}
+        {
+            "name": r.name,
+            "outcome": r.outcome.value,
+            "what": r.what,
+            "mend": list(r.mend),
+            "advice": list(r.advice),
+        }
         for r in results
     ] == json.loads(capfd.readouterr().out)["checks"]
 

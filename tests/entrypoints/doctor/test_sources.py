@@ -14,6 +14,7 @@ from cvmfs_snapshotter.domain.policy import Ownership, Policy
 from cvmfs_snapshotter.entrypoints.doctor import sources
 from cvmfs_snapshotter.entrypoints.doctor.mounts import Mounted, mount_for, mounts_of
 from cvmfs_snapshotter.entrypoints.doctor.result import Outcome
+from tests.harness.fuse.file_system import FileSystem
 
 SOURCE = SourceSettings("s", SourceKind.CVMFS, "r.example.org", "/cvmfs/r.example.org")
 DIRECTORY = attrs.evolve(SOURCE, kind=SourceKind.DIRECTORY, repository="")
@@ -85,18 +86,46 @@ def autofs(*options: str, at: str = "/cvmfs") -> list[Mounted]:
 def test_expiry(mounts: list[Mounted], held: bool, outcome: Outcome) -> None:
     """An automounter takes away what nobody holds."""
     source = attrs.evolve(SOURCE, keep_mounted=held)
-    assert outcome == sources.check_expiry(source, mounts).outcome
+    found = sources.check_expiry(source, mounts)
+    assert outcome == found.outcome
+    assert (outcome is Outcome.WARN) == any("keep_mounted = true" in a for a in found.advice)
 
 
 @pytest.mark.parametrize(
-    ("cleanups", "outcome"),
-    [("0", Outcome.PASS), ("24", Outcome.PASS), ("25", Outcome.WARN), ("x", Outcome.WARN)],
+    ("cleanups", "limit", "outcome", "proposed"),
+    [
+        ("0", 50_000, Outcome.PASS, None),
+        ("0", 10_000, Outcome.PASS, None),
+        ("0", 9_999, Outcome.WARN, 20_000),
+        ("0", 4_000, Outcome.WARN, 20_000),
+        ("0", None, Outcome.PASS, None),
+        ("24", 50_000, Outcome.PASS, None),
+        ("25", 50_000, Outcome.WARN, 100_000),
+        ("25", 4_000, Outcome.WARN, 20_000),
+        ("25", None, Outcome.WARN, None),
+        ("x", 50_000, Outcome.WARN, None),
+        ("x", 4_000, Outcome.WARN, 20_000),
+    ],
 )
-def test_the_cache(cleanups: str, outcome: Outcome) -> None:
-    """More than a cleanup an hour is too many."""
-    found = sources.check_cache(SOURCE, with_attributes(ncleanup24=cleanups))
+def test_the_cache(
+    cleanups: str, limit: int | None, outcome: Outcome, proposed: int | None
+) -> None:
+    """Too small, or cleaned up more than once an hour; what is proposed is always larger."""
+    found = sources.check_cache(
+        SOURCE,
+        attrs.evolve(
+            with_attributes(ncleanup24=cleanups),
+            limit=None if limit is None else limit * 1024 * 1024,
+        ),
+    )
     assert outcome == found.outcome
-    assert (cleanups == "25") == any("CVMFS_QUOTA_LIMIT" in line for line in found.mend)
+    assert ("no limit" in found.what) == (limit is None)
+    assert ("not known" in found.what) == (cleanups == "x")
+    assert limit is None or f"{limit} MB" in found.what
+    lines = [line for line in found.mend if "CVMFS_QUOTA_LIMIT=" in line]
+    line = f"echo 'CVMFS_QUOTA_LIMIT={proposed}' >> /etc/cvmfs/config.d/r.example.org.local"
+    assert ([] if proposed is None else [line]) == lines
+    assert (outcome is Outcome.PASS) == (not found.mend)
 
 
 @pytest.mark.parametrize(
@@ -125,6 +154,7 @@ def test_owners(owners: tuple[int, ...], client: int | None, outcome: Outcome, w
     found = sources.check_owners(SOURCE, attrs.evolve(WELL, owners=owners, client=client))
     assert outcome == found.outcome
     assert word in found.what
+    assert (outcome is Outcome.PASS) == (not (found.mend or found.advice))
 
 
 def test_owners_that_are_accepted() -> None:
@@ -147,6 +177,24 @@ def test_all_about_a_source(tmp_path: Path) -> None:
         "expiry s": Outcome.PASS,
         "owners s": Outcome.WARN,
     } == found
+
+
+def test_the_limit_of_a_cache_that_is_served(tmp_path: Path) -> None:
+    """It is what the client tells statfs(2); the one of the tests has 4 GiB, half of it free."""
+    pool = ProbePool(worker_command(WORKER_MODULE))
+    directory, point = tmp_path / "files", tmp_path / "r"
+    directory.mkdir()
+    point.mkdir()
+    served = FileSystem(directory, point, "r.example.org")
+    served.mount()
+    try:
+        source = attrs.evolve(SOURCE, path=str(point))
+        found = {result.name: result for result in sources.check_source(pool, source, ())}
+    finally:
+        served.close()
+        pool.close()
+    assert Outcome.PASS == found["source s"].outcome
+    assert found["cache s"].what.startswith("the cache has 4096 MB")
 
 
 class _Prober:

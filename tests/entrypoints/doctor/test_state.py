@@ -38,6 +38,7 @@ def test_a_directory_that_cannot_be(path: str) -> None:
     """Nothing else can be looked at then."""
     (found,) = state.check_state(path)
     assert Outcome.FAIL == found.outcome
+    assert found.mend or found.advice
 
 
 def test_modes_and_owners(root: Path) -> None:
@@ -64,7 +65,10 @@ def test_no_directory(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
     for name in ("file", "link"):
         path = tmp_path / name
-        assert Outcome.FAIL == state.check_owner(str(path), path.lstat()).outcome
+        found = state.check_owner(str(path), path.lstat())
+        assert Outcome.FAIL == found.outcome
+        assert (f"ls -ld {path}",) == tuple(found.mend)
+        assert found.advice
 
 
 @pytest.mark.parametrize(
@@ -80,7 +84,11 @@ def test_no_directory(tmp_path: Path) -> None:
 )
 def test_file_systems(kind: str, outcome: Outcome) -> None:
     """Local ones do, network and FUSE ones do not."""
-    assert outcome == state.check_kind("/r", lambda _: kind).outcome
+    found = state.check_kind("/r", lambda _: kind)
+    assert outcome == found.outcome
+    well = outcome is Outcome.PASS
+    assert well != ("cvmfs-snapshotter drain --plan --root /r" in found.mend)
+    assert well == (not found.advice)
 
 
 def test_a_file_system_that_cannot_be_told(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n>cvmfs_snapshotter/proto/cvmfs_snapshotter/admin/v1/admin.proto\x12\x1a\x63vmfs_snapshotter.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n\rStatusRequest\"\x8c\x02\n\x0eStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0c\n\x04root\x18\x02 \x01(\t\x12.\n\nstarted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x07sources\x18\x04 \x03(\x0b\x32\".cvmfs_snapshotter.admin.v1.Source\x12<\n\tsnapshots\x18\x05 \x03(\x0b\x32).cvmfs_snapshotter.admin.v1.SnapshotCount\x12\x12\n\ntombstones\x18\x06 \x01(\x04\x12\x0e\n\x06probes\x18\x07 \x01(\r\x12\x14\n\x0cstuck_probes\x18\x08 \x01(\r\"\x8e\x02\n\x06Source\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x12\n\nrepository\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x11\n\thost_path\x18\x05 \x01(\t\x12\x34\n\x07\x63ircuit\x18\x06 \x01(\x0b\x32#.cvmfs_snapshotter.admin.v1.Circuit\x12\x35\n\nlast_error\x18\x07 \x01(\x0b\x32!.cvmfs_snapshotter.admin.v1.Error\x12\x15\n\x08revision\x18\x08 \x01(\x04H\x00\x88\x01\x01\x12\x14\n\x0ckeep_mounted\x18\t \x01(\x08\x12\x0c\n\x04held\x18\n \x01(\x08\x42\x0b\n\t_revision\"\xd1\x02\n\x07\x43ircuit\x12\x38\n\x05state\x18\x01 \x01(\x0e\x32).cvmfs_snapshotter.admin.v1.Circuit.State\x12&\n\x03\x61ge\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x05\x63\x61use\x18\x03 \x01(\x0b\x32!.cvmfs_snapshotter.admin.v1.Error\x12\x10\n\x08\x66\x61ilures\x18\x04 \x01(\r\x12\r\n\x05tries\x18\x05 \x01(\r\x12+\n\x08next_try\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08suspects\x18\x07 \x01(\r\"R\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_CLOSED\x10\x01\x12\x0e\n\nSTATE_OPEN\x10\x02\x12\x10\n\x0cSTATE_TRYING\x10\x03\"O\n\x05\x45rror\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"<\n\rSnapshotCount\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x04\"\x1d\n\x0bHoldRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\"\x0e\n\x0cHoldResponse\" \n\x0eReleaseRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\"#\n\x0fReleaseResponse\x12\x10\n\x08released\x18\x01 \x01(\x08\x32\xa7\x02\n\x05\x41\x64min\x12_\n\x06Status\x12).cvmfs_snapshotter.admin.v1.StatusRequest\x1a*.cvmfs_snapshotter.admin.v1.StatusResponse\x12Y\n\x04Hold\x12\'.cvmfs_snapshotter.admin.v1.HoldRequest\x1a(.cvmfs_snapshotter.admin.v1.HoldResponse\x12\x62\n\x07Release\x12*.cvmfs_snapshotter.admin.v1.ReleaseRequest\x1a+.cvmfs_snapshotter.admin.v1.ReleaseResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n>cvmfs_snapshotter/proto/cvmfs_snapshotter/admin/v1/admin.proto\x12\x1a\x63vmfs_snapshotter.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n\rStatusRequest\"\xcc\x02\n\x0eStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0c\n\x04root\x18\x02 \x01(\t\x12.\n\nstarted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x07sources\x18\x04 \x03(\x0b\x32\".cvmfs_snapshotter.admin.v1.Source\x12<\n\tsnapshots\x18\x05 \x03(\x0b\x32).cvmfs_snapshotter.admin.v1.SnapshotCount\x12\x12\n\ntombstones\x18\x06 \x01(\x04\x12\x0e\n\x06probes\x18\x07 \x01(\r\x12\x14\n\x0cstuck_probes\x18\x08 \x01(\r\x12\x0e\n\x06schema\x18\t \x01(\t\x12.\n\x04\x64isk\x18\n \x01(\x0b\x32 .cvmfs_snapshotter.admin.v1.Disk\"b\n\x04\x44isk\x12\x14\n\x07records\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x11\n\x04\x66ree\x18\x02 \x01(\x04H\x01\x88\x01\x01\x12\x12\n\x05total\x18\x03 \x01(\x04H\x02\x88\x01\x01\x42\n\n\x08_recordsB\x07\n\x05_freeB\x08\n\x06_total\"\x8e\x02\n\x06Source\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x12\n\nrepository\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x11\n\thost_path\x18\x05 \x01(\t\x12\x34\n\x07\x63ircuit\x18\x06 \x01(\x0b\x32#.cvmfs_snapshotter.admin.v1.Circuit\x12\x35\n\nlast_error\x18\x07 \x01(\x0b\x32!.cvmfs_snapshotter.admin.v1.Error\x12\x15\n\x08revision\x18\x08 \x01(\x04H\x00\x88\x01\x01\x12\x14\n\x0ckeep_mounted\x18\t \x01(\x08\x12\x0c\n\x04held\x18\n \x01(\x08\x42\x0b\n\t_revision\"\xd1\x02\n\x07\x43ircuit\x12\x38\n\x05state\x18\x01 \x01(\x0e\x32).cvmfs_snapshotter.admin.v1.Circuit.State\x12&\n\x03\x61ge\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x05\x63\x61use\x18\x03 \x01(\x0b\x32!.cvmfs_snapshotter.admin.v1.Error\x12\x10\n\x08\x66\x61ilures\x18\x04 \x01(\r\x12\r\n\x05tries\x18\x05 \x01(\r\x12+\n\x08next_try\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08suspects\x18\x07 \x01(\r\"R\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_CLOSED\x10\x01\x12\x0e\n\nSTATE_OPEN\x10\x02\x12\x10\n\x0cSTATE_TRYING\x10\x03\"O\n\x05\x45rror\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"<\n\rSnapshotCount\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x04\"\x1d\n\x0bHoldRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\"\x0e\n\x0cHoldResponse\" \n\x0eReleaseRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\"#\n\x0fReleaseResponse\x12\x10\n\x08released\x18\x01 \x01(\x08\x32\xa7\x02\n\x05\x41\x64min\x12_\n\x06Status\x12).cvmfs_snapshotter.admin.v1.StatusRequest\x1a*.cvmfs_snapshotter.admin.v1.StatusResponse\x12Y\n\x04Hold\x12\'.cvmfs_snapshotter.admin.v1.HoldRequest\x1a(.cvmfs_snapshotter.admin.v1.HoldResponse\x12\x62\n\x07Release\x12*.cvmfs_snapshotter.admin.v1.ReleaseRequest\x1a+.cvmfs_snapshotter.admin.v1.ReleaseResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,25 +36,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATUSREQUEST']._serialized_start=159
   _globals['_STATUSREQUEST']._serialized_end=174
   _globals['_STATUSRESPONSE']._serialized_start=177
-  _globals['_STATUSRESPONSE']._serialized_end=445
-  _globals['_SOURCE']._serialized_start=448
-  _globals['_SOURCE']._serialized_end=718
-  _globals['_CIRCUIT']._serialized_start=721
-  _globals['_CIRCUIT']._serialized_end=1058
-  _globals['_CIRCUIT_STATE']._serialized_start=976
-  _globals['_CIRCUIT_STATE']._serialized_end=1058
-  _globals['_ERROR']._serialized_start=1060
-  _globals['_ERROR']._serialized_end=1139
-  _globals['_SNAPSHOTCOUNT']._serialized_start=1141
-  _globals['_SNAPSHOTCOUNT']._serialized_end=1201
-  _globals['_HOLDREQUEST']._serialized_start=1203
-  _globals['_HOLDREQUEST']._serialized_end=1232
-  _globals['_HOLDRESPONSE']._serialized_start=1234
-  _globals['_HOLDRESPONSE']._serialized_end=1248
-  _globals['_RELEASEREQUEST']._serialized_start=1250
-  _globals['_RELEASEREQUEST']._serialized_end=1282
-  _globals['_RELEASERESPONSE']._serialized_start=1284
-  _globals['_RELEASERESPONSE']._serialized_end=1319
-  _globals['_ADMIN']._serialized_start=1322
-  _globals['_ADMIN']._serialized_end=1617
+  _globals['_STATUSRESPONSE']._serialized_end=509
+  _globals['_DISK']._serialized_start=511
+  _globals['_DISK']._serialized_end=609
+  _globals['_SOURCE']._serialized_start=612
+  _globals['_SOURCE']._serialized_end=882
+  _globals['_CIRCUIT']._serialized_start=885
+  _globals['_CIRCUIT']._serialized_end=1222
+  _globals['_CIRCUIT_STATE']._serialized_start=1140
+  _globals['_CIRCUIT_STATE']._serialized_end=1222
+  _globals['_ERROR']._serialized_start=1224
+  _globals['_ERROR']._serialized_end=1303
+  _globals['_SNAPSHOTCOUNT']._serialized_start=1305
+  _globals['_SNAPSHOTCOUNT']._serialized_end=1365
+  _globals['_HOLDREQUEST']._serialized_start=1367
+  _globals['_HOLDREQUEST']._serialized_end=1396
+  _globals['_HOLDRESPONSE']._serialized_start=1398
+  _globals['_HOLDRESPONSE']._serialized_end=1412
+  _globals['_RELEASEREQUEST']._serialized_start=1414
+  _globals['_RELEASEREQUEST']._serialized_end=1446
+  _globals['_RELEASERESPONSE']._serialized_start=1448
+  _globals['_RELEASERESPONSE']._serialized_end=1483
+  _globals['_ADMIN']._serialized_start=1486
+  _globals['_ADMIN']._serialized_end=1781
 # @@protoc_insertion_point(module_scope)

@@ -51,6 +51,8 @@ class StatusResponse(_message.Message):
     TOMBSTONES_FIELD_NUMBER: _builtins.int
     PROBES_FIELD_NUMBER: _builtins.int
     STUCK_PROBES_FIELD_NUMBER: _builtins.int
+    SCHEMA_FIELD_NUMBER: _builtins.int
+    DISK_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Version of the daemon."""
     root: _builtins.str
@@ -61,6 +63,8 @@ class StatusResponse(_message.Message):
     """Processes that look at sources, and answer or wait."""
     stuck_probes: _builtins.int
     """Those that hang: they were killed and the kernel has not let go of them."""
+    schema: _builtins.str
+    """Schema of the records."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
         """When it began to serve."""
@@ -73,6 +77,10 @@ class StatusResponse(_message.Message):
     def snapshots(self) -> _containers.RepeatedCompositeFieldContainer[Global___SnapshotCount]:
         """How many snapshots there are, by kind and source."""
 
+    @_builtins.property
+    def disk(self) -> Global___Disk:
+        """The disk of the state directory."""
+
     def __init__(
         self,
         *,
@@ -84,14 +92,57 @@ class StatusResponse(_message.Message):
         tombstones: _builtins.int = ...,
         probes: _builtins.int = ...,
         stuck_probes: _builtins.int = ...,
+        schema: _builtins.str = ...,
+        disk: Global___Disk | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["disk", b"disk", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["probes", b"probes", "root", b"root", "snapshots", b"snapshots", "sources", b"sources", "started_at", b"started_at", "stuck_probes", b"stuck_probes", "tombstones", b"tombstones", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disk", b"disk", "probes", b"probes", "root", b"root", "schema", b"schema", "snapshots", b"snapshots", "sources", b"sources", "started_at", b"started_at", "stuck_probes", b"stuck_probes", "tombstones", b"tombstones", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StatusResponse: _TypeAlias = StatusResponse  # noqa: Y015
+
+@_typing.final
+class Disk(_message.Message):
+    """What the disk of the state directory has, in bytes; what cannot be found out is not set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDS_FIELD_NUMBER: _builtins.int
+    FREE_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    records: _builtins.int
+    """Size of the records, with the files that belong to their database."""
+    free: _builtins.int
+    """Left on the file system for those that are not root."""
+    total: _builtins.int
+    """Size of the file system."""
+    def __init__(
+        self,
+        *,
+        records: _builtins.int | None = ...,
+        free: _builtins.int | None = ...,
+        total: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_free", b"_free", "_records", b"_records", "_total", b"_total", "free", b"free", "records", b"records", "total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_free", b"_free", "_records", b"_records", "_total", b"_total", "free", b"free", "records", b"records", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__free: _TypeAlias = _typing.Literal["free"]  # noqa: Y015
+    _WhichOneofArgType__free: _TypeAlias = _typing.Literal["_free", b"_free"]  # noqa: Y015
+    _WhichOneofReturnType__records: _TypeAlias = _typing.Literal["records"]  # noqa: Y015
+    _WhichOneofArgType__records: _TypeAlias = _typing.Literal["_records", b"_records"]  # noqa: Y015
+    _WhichOneofReturnType__total: _TypeAlias = _typing.Literal["total"]  # noqa: Y015
+    _WhichOneofArgType__total: _TypeAlias = _typing.Literal["_total", b"_total"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__free) -> _WhichOneofReturnType__free | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__records) -> _WhichOneofReturnType__records | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__total) -> _WhichOneofReturnType__total | None: ...
+
+Global___Disk: _TypeAlias = Disk  # noqa: Y015
 
 @_typing.final
 class Source(_message.Message):
