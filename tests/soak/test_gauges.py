@@ -13,7 +13,7 @@ from cvmfs_snapshotter.adapters.layers.prober import WORKER_MODULE
 from tests.harness.processes import processes, wait_until
 
 from .gauges import Gauge, descriptors_of, parent, probes
-from .leaks import orphans
+from .leaks import SIGNS, orphans, too_many
 
 
 @pytest.fixture
@@ -49,3 +49,12 @@ def test_descriptors_are_counted_by_what_is_open() -> None:
         during = descriptors_of(os.getpid())
 
     assert Counter({"socket": 2}) == during - before
+
+
+@pytest.mark.parametrize(("open_there", "probes"), [(4, 4), (5, 4), (6, 4), (1, 0), (2, 0)])
+def test_one_note_for_each_probe(open_there: int, probes: int) -> None:
+    """More than that, or another file that was deleted, is a leak."""
+    descriptors = Counter({SIGNS: open_there, "/a (deleted)": 1, "/b": 9})
+    found = {"/a (deleted)": 1} | ({SIGNS: open_there} if open_there > probes + 1 else {})
+
+    assert found == too_many(descriptors, probes)
