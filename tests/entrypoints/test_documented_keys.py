@@ -192,7 +192,7 @@ def test_keys_of_containerd_config(tmp_path: Path, capsys: pytest.CaptureFixture
     file.write_text("version = 3\n")
     assert 1 == main(["containerd-config", "--for", "2.1", "--check", str(file), "--json"])
     shown = json.loads(capsys.readouterr().out)
-    top, every = told()["containerd-config --check"]
+    top, every = told()["containerd-config --for RELEASE --check FILE"]
 
     assert set(shown) == top
     assert set() == set(keys_in(shown)) - every
