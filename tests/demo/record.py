@@ -8,6 +8,7 @@ the machine that recorded are put back to the usual ones.
 import argparse
 import os
 import pty
+import re
 import subprocess
 import sys
 from contextlib import suppress
@@ -17,10 +18,13 @@ from cvmfs_snapshotter.entrypoints.cli.flags import DEFAULT_ROOT
 from tests.demo.drawing import Shown, draw
 from tests.harness import parts, samples
 from tests.harness.node import Node, node
+from tests.harness.processes import wait_until
 from tests.harness.registry import Registry
 from tests.harness.workspace import Workspace, workspace
 
 PUBLISHED = 3
+REMEMBERED = "remembered misses"
+UNMEASURED = re.compile(r"committed +-")
 USUAL_TREE, USUAL_REGISTRY = "/cvmfs/unpacked.cern.ch", "registry.example"
 TITLE = (
     "Of an image of five layers the lowest three come from the source 'unpacked'; tree shows them "
@@ -55,13 +59,20 @@ def _record(made: Workspace) -> list[Shown]:
             *("--containerd-root", str(machine.containerd.directory / "root")),
         )
         usual = f"{USUAL_REGISTRY}/a:latest"
-        shown = [
-            Shown("cvmfs-snapshotter tree", _usual(machine, _on_a_terminal("tree", *root))),
-            Shown(
-                f"cvmfs-snapshotter explain {usual}",
-                _usual(machine, _on_a_terminal("explain", *root, *rest, reference)),
-            ),
-        ]
+        misses = len(image.layers) - PUBLISHED
+
+        def look() -> list[Shown]:
+            tree = _on_a_terminal("tree", *root)
+            explained = _on_a_terminal("explain", *root, *rest, reference)
+            # What layers take is measured, and misses are remembered, in the background.
+            if UNMEASURED.search(tree) or explained.count(REMEMBERED) < misses:
+                return []
+            return [
+                Shown("cvmfs-snapshotter tree", _usual(machine, tree)),
+                Shown(f"cvmfs-snapshotter explain {usual}", _usual(machine, explained)),
+            ]
+
+        shown = wait_until("all is measured and remembered", look)
     registry.stop()
     return shown
 
