@@ -61,12 +61,7 @@ class GuardedSources:
         if refusal is not None:
             return refusal
         started = self._clock.monotonic()
-        outcome = self._inner.look(layer, until)
-        if isinstance(outcome, Hit):
-            self._worked([layer], started)
-        else:
-            self._missed(layer, outcome, started, until)
-        return outcome
+        return self._noted(layer, self._inner.look(layer, until), started, until)
 
     def look_above(
         self, layer: Layer, below: Sequence[Layer], until: float
@@ -90,11 +85,7 @@ class GuardedSources:
             self._troubled(distinct, outcome, started, until)
             return outcome
         self._worked(distinct, started)
-        if isinstance(outcome, Hit):
-            self._worked([layer], started)
-        else:
-            self._missed(layer, outcome, started, until)
-        return outcome
+        return self._noted(layer, outcome, started, until)
 
     def check(self, layers: Sequence[Layer], until: float) -> Trouble | None:
         """See ``LayerSources.check``."""
@@ -164,6 +155,15 @@ class GuardedSources:
             found.setdefault(layer.source, []).append(layer.digest)
         for source, digests in found.items():
             self._breakers.succeeded(source, Operation.LOOK_UP, digests, started=started)
+
+    def _noted(
+        self, layer: Layer, outcome: Hit | Miss, started: float, until: float
+    ) -> Hit | Miss:
+        if isinstance(outcome, Hit):
+            self._worked([layer], started)
+        else:
+            self._missed(layer, outcome, started, until)
+        return outcome
 
     def _missed(self, layer: Layer, miss: Miss, started: float, until: float) -> None:
         enough = self._limits.get(layer.source, 0.0) / 2

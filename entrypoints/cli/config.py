@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 
 from .failing import fail
-from .flags import Commands, add_address, add_config, add_json
+from .flags import Commands, add_action, add_address, add_config, add_json
 
 _EPILOG = """\
 exit status:
@@ -75,17 +75,9 @@ def _add(
     summary: str,
     epilog: str,
 ) -> argparse.ArgumentParser:
-    parser = actions.add_parser(
-        name,
-        help=summary,
-        description=f"{summary[0].upper()}{summary[1:]}.",
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = add_action(actions, name, act, summary, epilog)
     add_config(parser)
     add_json(parser)
-    parser.set_defaults(act=act)
     return parser
 
 

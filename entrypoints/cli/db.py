@@ -4,7 +4,7 @@ import argparse
 import json
 from collections.abc import Callable
 
-from .flags import Commands, add_json, add_root
+from .flags import Commands, add_action, add_json, add_root
 
 _EPILOG = """\
 exit status:
@@ -155,17 +155,9 @@ def _add(
     summary: str,
     epilog: str,
 ) -> argparse.ArgumentParser:
-    parser = actions.add_parser(
-        name,
-        help=summary,
-        description=f"{summary[0].upper()}{summary[1:]}.",
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = add_action(actions, name, act, summary, epilog)
     add_root(parser)
     add_json(parser)
-    parser.set_defaults(act=act)
     return parser
 
 

@@ -1,6 +1,7 @@
 """Flags that several commands take, with the Go program's names and defaults."""
 
 import argparse
+from collections.abc import Callable
 from typing import TypeAlias
 
 from cvmfs_snapshotter.adapters.logs.levels import LEVELS, threshold
@@ -9,9 +10,38 @@ DEFAULT_ADDRESS = "/run/containerd-cvmfs-grpc/containerd-cvmfs-grpc.sock"
 DEFAULT_ROOT = "/var/lib/containerd-cvmfs-grpc"
 DEFAULT_CONTAINERD_ROOT = "/var/lib/containerd"
 DEFAULT_SNAPSHOTTER = "cvmfs-snapshotter"
+MOST_PATIENCE = 3600.0
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 """What a command is added to."""
+
+
+def add_action(
+    actions: Commands,
+    name: str,
+    act: Callable[[argparse.Namespace], int],
+    summary: str,
+    epilog: str,
+) -> argparse.ArgumentParser:
+    """Add one of several things that a command does; its flags are added to what is returned.
+
+    Args:
+        actions: of the command.
+        name: as it is typed.
+        act: does it and gives the exit status.
+        summary: what it does, without a capital and a full stop.
+        epilog: exit statuses and examples.
+    """
+    parser = actions.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(act=act)
+    return parser
 
 
 def add_address(parser: argparse.ArgumentParser) -> None:
@@ -78,6 +108,17 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
+def add_patience(parser: argparse.ArgumentParser, default: float) -> None:
+    """Add ``--patience``, how long a source may take, in seconds."""
+    parser.add_argument(
+        "--patience",
+        type=_seconds,
+        default=default,
+        metavar="SECONDS",
+        help="how long a source may take for one layer (default: %(default)s)",
+    )
+
+
 def text(argument: str) -> str:
     """Take a name, or what else ends up in a message or a query: it has to be text.
 
@@ -99,6 +140,13 @@ def _address(text: str) -> str:
         if text.startswith(prefix):
             return text.removeprefix(prefix)
     return text
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0.0 < seconds <= MOST_PATIENCE:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and {MOST_PATIENCE:.0f}")
+    return seconds
 
 
 def _level(text: str) -> int:

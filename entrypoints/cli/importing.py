@@ -5,7 +5,15 @@ import json
 from typing import TYPE_CHECKING
 
 from .failing import fail
-from .flags import DEFAULT_ROOT, Commands, add_address, add_config, add_root
+from .flags import (
+    DEFAULT_ROOT,
+    Commands,
+    add_address,
+    add_config,
+    add_json,
+    add_patience,
+    add_root,
+)
 
 if TYPE_CHECKING:
     from cvmfs_snapshotter.domain.importing import Imported, LeftOut
@@ -16,7 +24,6 @@ INCOMPLETE = 3
 """Exit status if something cannot be imported."""
 
 DEFAULT_PATIENCE = 30.0
-MOST_PATIENCE = 3600.0
 
 _EPILOG = f"""\
 exit status:
@@ -100,23 +107,10 @@ def add_import(commands: Commands) -> argparse.ArgumentParser:
         help="with --confirm: delete also what the Go snapshotter made after the import; with "
         "--undo: what this one made, also if its records cannot be read",
     )
-    parser.add_argument(
-        "--patience",
-        type=_seconds,
-        default=DEFAULT_PATIENCE,
-        metavar="SECONDS",
-        help="how long a source may take for one layer (default: %(default)s)",
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_patience(parser, DEFAULT_PATIENCE)
+    add_json(parser)
     parser.set_defaults(act=_import)
     return parser
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0.0 < seconds <= MOST_PATIENCE:
-        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and {MOST_PATIENCE:.0f}")
-    return seconds
 
 
 def _import(arguments: argparse.Namespace) -> int:

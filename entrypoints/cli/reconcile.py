@@ -5,7 +5,15 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from .flags import Commands, add_config, add_containerd_root, add_json, add_root, add_snapshotter
+from .flags import (
+    Commands,
+    add_config,
+    add_containerd_root,
+    add_json,
+    add_patience,
+    add_root,
+    add_snapshotter,
+)
 
 if TYPE_CHECKING:
     from cvmfs_snapshotter.domain.findings import Finding
@@ -13,7 +21,6 @@ if TYPE_CHECKING:
     from ..reconciling import Compared
 
 DEFAULT_PATIENCE = 10.0
-MOST_PATIENCE = 3600.0
 
 NOT_ALL = 3
 """Exit status if what was compared fits, and containerd's records were not compared."""
@@ -64,23 +71,10 @@ def add_reconcile(commands: Commands) -> argparse.ArgumentParser:
     )
     add_containerd_root(parser)
     add_snapshotter(parser)
-    parser.add_argument(
-        "--patience",
-        type=_seconds,
-        default=DEFAULT_PATIENCE,
-        metavar="SECONDS",
-        help="how long a source may take for one layer (default: %(default)s)",
-    )
+    add_patience(parser, DEFAULT_PATIENCE)
     add_json(parser)
     parser.set_defaults(act=_reconcile)
     return parser
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0.0 < seconds <= MOST_PATIENCE:
-        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and {MOST_PATIENCE:.0f}")
-    return seconds
 
 
 def _reconcile(arguments: argparse.Namespace) -> int:
