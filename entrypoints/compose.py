@@ -28,6 +28,7 @@ from .config import Config
 from .fanout import FanOut, WakeOnCommit, WakeOnOpening
 from .measuring import Measurer
 from .rpc.server import THREADS
+from .rpc.serving import step_aside
 from .wishing import Wishing
 
 if TYPE_CHECKING:
@@ -82,7 +83,9 @@ def compose(  # noqa: PLR0913, PLR0917 - all that a daemon is made of
         The parts.
     """
     clock = SystemClock()
-    probes = ProbePool(worker_command(WORKER_MODULE), callers=WAITING_CALLS)
+    probes = ProbePool(
+        worker_command(WORKER_MODULE), callers=WAITING_CALLS, before_waiting=step_aside
+    )
     # Whoever records a commit wakes the measurer, which needs the context to measure. It is alike
     # with a circuit that opens, and what looks after its source.
     measurer = Measurer(lambda limit: upkeep.measure_some(context, limit), logger)

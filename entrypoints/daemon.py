@@ -38,6 +38,7 @@ from .root import claim_root, database_path, plain_root, require_own_files, rese
 from .rpc.admin import AdminServicer
 from .rpc.health import HealthServicer
 from .rpc.server import BindError, Service, SnapshotServer
+from .rpc.serving import step_aside
 from .signals import Answers, heard
 from .supervising import Supervisor, answers, status_line
 from .warming import warm_up
@@ -236,7 +237,7 @@ def _open_store(root: str, log: Log) -> Iterator[SqliteStore]:
     require_own_files(root)
     try:
         prepare_database(path)
-        store = open_store(path, reserve)
+        store = open_store(path, reserve, before_waiting=step_aside)
     except DatabaseError as error:
         raise StartError(str(error)) from error
     except UnavailableError as error:

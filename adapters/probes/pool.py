@@ -56,6 +56,7 @@ class ProbePool:
         callers: int = 8,
         quiet: float = 120.0,
         total: float = 900.0,
+        before_waiting: Callable[[], None] = lambda: None,
     ) -> None:
         """Start with no process; they come when they are needed.
 
@@ -70,8 +71,10 @@ class ProbePool:
             quiet: seconds without progress, or without its turn, after which a long request is
                 given up, also when nobody waits for it.
             total: seconds after its turn when it is given up even if it makes progress.
+            before_waiting: called by every thread that is about to wait here.
         """
         self._staff = Staff(command, workers=workers, lost=lost, long=workers // 2)
+        self._before_waiting = before_waiting
         self._callers = threading.BoundedSemaphore(callers)
         self._most_running = callers
         self._quiet = quiet
@@ -93,6 +96,7 @@ class ProbePool:
         until = time.monotonic() + seconds
         if not self._callers.acquire(blocking=False):
             return TOO_MANY_CALLERS
+        self._before_waiting()
         try:
             conversation = _Conversation(lambda: until, f"no answer within {seconds:g} s")
             return self._converse(request, conversation, until, long=False)
@@ -125,6 +129,7 @@ class ProbePool:
         """
         if not self._callers.acquire(blocking=False):
             return TOO_MANY_CALLERS
+        self._before_waiting()
         try:
             with self._lock:
                 under_way = self._running.get(key)

@@ -25,7 +25,12 @@ class SqliteStore:
     """Implements ``Store`` on a database that has the newest schema."""
 
     def __init__(
-        self, path: Path, reserve: Reserve | None = None, *, shared: bool = False
+        self,
+        path: Path,
+        reserve: Reserve | None = None,
+        *,
+        shared: bool = False,
+        before_waiting: Callable[[], None] = lambda: None,
     ) -> None:
         """Open the database.
 
@@ -34,6 +39,7 @@ class SqliteStore:
             reserve: is given up where a full disk would keep the store from being opened, or space
                 from being freed.
             shared: another process may write to it, so that nothing may be remembered.
+            before_waiting: called by every thread that is about to wait for the disk.
 
         Raises:
             ResourceExhaustedError: it cannot be opened.
@@ -41,6 +47,7 @@ class SqliteStore:
             OSError: it is not there.
         """
         self._reserve = reserve
+        self._before_waiting = before_waiting
         self._readers = Readers(path)
         self._memory = Memory(0) if shared else Memory()
         self._place = Place(path)
@@ -51,7 +58,12 @@ class SqliteStore:
     def _open(self, path: Path) -> Writer:
         while True:
             try:
-                return Writer(lambda: connect(path), self._make_room, self._memory.changing)
+                return Writer(
+                    lambda: connect(path),
+                    self._make_room,
+                    self._memory.changing,
+                    self._before_waiting,
+                )
             except sqlite3.Error as error:
                 if primary_code(error) not in _NO_ROOM_TO_OPEN or not self._make_room():
                     raise
@@ -99,6 +111,12 @@ class SqliteStore:
         self._writer.close()
 
 
-def open_store(path: Path, reserve: Reserve | None = None, *, shared: bool = False) -> SqliteStore:
+def open_store(
+    path: Path,
+    reserve: Reserve | None = None,
+    *,
+    shared: bool = False,
+    before_waiting: Callable[[], None] = lambda: None,
+) -> SqliteStore:
     """Open the store in a database of the newest schema; see ``SqliteStore``."""
-    return SqliteStore(path, reserve, shared=shared)
+    return SqliteStore(path, reserve, shared=shared, before_waiting=before_waiting)

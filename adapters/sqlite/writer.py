@@ -62,6 +62,7 @@ class Writer:
         open_connection: Callable[[], sqlite3.Connection],
         make_room: Callable[[], bool],
         changing: Callable[[Collection[int]], AbstractContextManager[None]],
+        before_waiting: Callable[[], None] = lambda: None,
     ) -> None:
         """Open the connection.
 
@@ -70,6 +71,7 @@ class Writer:
                 should it break.
             make_room: gives up what is set aside for a full disk; tells whether there was any.
             changing: is around every commit, with the identifiers of what has changed.
+            before_waiting: called by every thread that is about to wait for the disk.
 
         Raises:
             sqlite3.Error: what ``open_connection`` raises.
@@ -77,6 +79,7 @@ class Writer:
         self._open = open_connection
         self._make_room = make_room
         self._changing = changing
+        self._before_waiting = before_waiting
         self._changed: set[int] = set()
         self.connection = open_connection()
         self._broken = False
@@ -89,6 +92,7 @@ class Writer:
         """Run an operation; returns when its changes are durable. See ``Store.write``."""
         if self._at_work == threading.get_ident():
             raise RuntimeError("a write inside a write would wait for itself")
+        self._before_waiting()
         call = _Call(operation, frees=frees)
         try:
             with self._queue_lock:

@@ -2,8 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Protocol, cast
 from urllib.parse import quote
 
 import grpc
@@ -15,6 +14,7 @@ from cvmfs_snapshotter.proto.containerd.services.snapshots.v1 import snapshots_p
 from .calls import Calls
 from .guard import Guard
 from .servicer import SnapshotsServicer
+from .serving import CoreServer
 from .streams import Streams
 
 THREADS = 64
@@ -77,16 +77,14 @@ class SnapshotServer:
             name="streams",
             daemon=True,
         )
-        self._server = grpc.server(
-            ThreadPoolExecutor(THREADS, thread_name_prefix="rpc"),
-            interceptors=[*outermost, guard],
-            options=OPTIONS,
-        )
+        self._server = CoreServer(THREADS, [*outermost, guard], OPTIONS, logger)
+        # It takes handlers as that does.
+        registry = cast("grpc.Server", self._server)
         snapshots_pb2_grpc.add_SnapshotsServicer_to_server(
-            SnapshotsServicer(snapshotter), self._server
+            SnapshotsServicer(snapshotter), registry
         )
         for service in services:
-            service.add_to(self._server)
+            service.add_to(registry)
 
     def bind(self, path: str) -> None:
         """Make the socket. gRPC replaces a socket that is there, a live one too.
@@ -97,10 +95,8 @@ class SnapshotServer:
         Raises:
             BindError: it could not be made.
         """
-        try:
-            self._server.add_insecure_port(f"unix:{quote(path)}")
-        except RuntimeError:
-            raise BindError(path) from None
+        if not self._server.bind(f"unix:{quote(path)}"):
+            raise BindError(path)
 
     def start(self) -> None:
         """Begin to answer; returns at once."""

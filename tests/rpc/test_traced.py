@@ -1,7 +1,7 @@
 """Calls as parts of a trace."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import grpc
@@ -11,6 +11,7 @@ from cvmfs_snapshotter.entrypoints.rpc.guard import Guard
 from cvmfs_snapshotter.entrypoints.rpc.health import SERVICE as HEALTH
 from cvmfs_snapshotter.entrypoints.rpc.health import HealthServicer
 from cvmfs_snapshotter.entrypoints.rpc.server import SnapshotServer
+from cvmfs_snapshotter.entrypoints.rpc.serving import CoreServer
 from cvmfs_snapshotter.entrypoints.rpc.traced import CallSpan
 from cvmfs_snapshotter.proto.containerd.services.snapshots.v1 import snapshots_pb2
 from tests.contract.bench import Bench, in_memory
@@ -203,13 +204,15 @@ def test_a_span_that_cannot_be_ended(bench: Bench, serve: Serve) -> None:
 def test_off(bench: Bench, monkeypatch: pytest.MonkeyPatch, serve: Serve) -> None:
     """Without tracing the guard is the only interceptor."""
     asked: list[object] = []
-    make = grpc.server
+    make = CoreServer.__init__
 
-    def server(*args: object, **kwargs: object) -> grpc.Server:
-        asked.append(kwargs["interceptors"])
-        return make(*args, **kwargs)  # type: ignore[arg-type]
+    def note(
+        server: CoreServer, threads: int, interceptors: Sequence[object], *others: object
+    ) -> None:
+        asked.append(interceptors)
+        make(server, threads, interceptors, *others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(grpc, "server", server)
+    monkeypatch.setattr(CoreServer, "__init__", note)
     served = serve(bench.snapshotter)
 
     assert isinstance(served.server, SnapshotServer)
