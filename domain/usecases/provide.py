@@ -84,7 +84,7 @@ class _Attempt:
     key: str
     base: Base
     snapshot: Snapshot
-    fingerprint: str
+    fingerprint: str = ""
     companion: Companion | None = None
     made_companion: bool = False
 
@@ -149,10 +149,11 @@ def _attempt(
     )
     identifier = context.store.new_identifier()
     snapshot = attrs.evolve(snapshot, identifier=identifier)
-    attempt = _Attempt(key, base, snapshot, accepted.plan.fingerprint_for(layer.digest))
+    attempt = _Attempt(key, base, snapshot)
     result, used = None, None
     try:
         if accepted.plan:
+            attempt.fingerprint = accepted.plan.fingerprint_for(layer.digest)
             _find_or_build(context, accepted.plan, attempt)
         context.directories.link_layer(identifier, path)
         result, used = context.store.write(attempt.run)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cvmfs_snapshotter.domain.errors import InvalidArgumentError
-from cvmfs_snapshotter.domain.filter_scanner import unquote
+from cvmfs_snapshotter.domain.filter_scanner import Scanner, unquote
 from cvmfs_snapshotter.domain.filters import Pins, parse
 from cvmfs_snapshotter.domain.ports.patterns import Pattern
 from cvmfs_snapshotter.domain.snapshot import Kind, Snapshot
@@ -238,3 +238,46 @@ def test_no_filter_breaks_the_parser(texts: list[str]) -> None:
     except InvalidArgumentError:
         return
     assert chosen.matches(SNAPSHOT) in {True, False}
+
+
+_WORDS = st.sampled_from(
+    [
+        "name",
+        "labels",
+        '"a.b"',
+        '"c\\"d"',
+        '"',
+        "x",
+        "9",
+        "é",
+        ".",
+        "==",
+        "=",
+        "!=",
+        "~=",
+        ",",
+        " ",
+    ]
+    + ["\n", "/x/", "|", "\\", "sha256:ab", "-", "!"]
+)
+
+
+@given(st.lists(_WORDS, max_size=9))
+def test_a_plain_selector_is_read_as_word_after_word_would(words: list[str]) -> None:
+    """What is gone over at once means the same, and is refused alike, as when it is scanned."""
+
+    def read() -> object:
+        try:
+            return parse(["".join(words)], StandardPatterns())
+        except InvalidArgumentError as error:
+            return str(error)
+
+    at_once = read()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Scanner, "equality", lambda _: None)
+        word_by_word = read()
+
+    if "~=" not in words:
+        # Compiled patterns cannot be compared.
+        assert word_by_word == at_once
+    assert type(word_by_word) is type(at_once)
