@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from cvmfs_snapshotter.domain.companions import Companion, Names
 from cvmfs_snapshotter.domain.errors import AlreadyExistsError
@@ -13,6 +13,7 @@ from cvmfs_snapshotter.domain.snapshot import Kind, Snapshot, Usage
 from cvmfs_snapshotter.domain.wishes import Wish
 
 from . import statements
+from .changes import Changes
 from .rows import names_of, row_of, snapshot_of, text_of
 from .wish_rows import row_of_wish, wishes_of
 
@@ -140,15 +141,33 @@ class SqliteRecords:
 
 
 class SqliteTransaction(SqliteRecords):
-    """Implements ``Transaction`` on a connection in a transaction.
+    """Implements ``Transaction`` on a connection in a transaction."""
 
-    Attributes:
-        changed: identifiers of the snapshots that were changed, kept also by who gave it.
-    """
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        changes: Changes,
+        remembered: Callable[[str], Snapshot | None] = lambda _: None,
+    ) -> None:
+        """Begin in a transaction that nobody else writes beside.
 
-    def __init__(self, connection: sqlite3.Connection, changed: set[int] | None = None) -> None:
+        Args:
+            connection: is in the transaction.
+            changes: takes note of what is changed; may have some of this transaction already.
+            remembered: gives the snapshot of a name as it was before the transaction, or None
+                where it is not known.
+        """
         super().__init__(connection)
-        self.changed = set() if changed is None else changed
+        self._changes = changes
+        self._remembered = remembered
+
+    def get(self, name: str) -> Snapshot | None:
+        """See ``Records.get``."""
+        known = self._remembered(name)
+        # What this transaction has not touched is as it was, for nobody else can have.
+        if known is not None and known.identifier not in self._changes.identifiers:
+            return known
+        return super().get(name)
 
     def insert(self, snapshot: Snapshot) -> None:
         """See ``Transaction.insert``."""
@@ -162,25 +181,28 @@ class SqliteTransaction(SqliteRecords):
             raise KeyError(snapshot.identifier)
 
     def _write_named(self, statement: str, snapshot: Snapshot, row: dict[str, object]) -> int:
-        self.changed.add(snapshot.identifier)
+        self._changes.change(snapshot.identifier)
         try:
-            return self._connection.execute(statement, row).rowcount
+            count = self._connection.execute(statement, row).rowcount
         except sqlite3.IntegrityError as error:
             holder = self._numbers(statements.IDENTIFIER_OF, name=snapshot.name)
             if holder not in ([], [snapshot.identifier]):
                 raise AlreadyExistsError(f"snapshot {snapshot.name!r} exists already") from error
             raise ValueError(f"snapshot {snapshot.identifier} cannot be recorded") from error
+        if count:
+            self._changes.changed_to(snapshot)
+        return count
 
     def bury(self, identifier: int) -> None:
         """See ``Transaction.bury``."""
-        self.changed.add(identifier)
+        self._changes.change(identifier)
         if not self._run(statements.DELETE, id=identifier).rowcount:
             raise KeyError(identifier)
         self._run(statements.ADD_TOMBSTONE, id=identifier)
 
     def measure(self, identifier: int, usage: Usage) -> None:
         """See ``Transaction.measure``."""
-        self.changed.add(identifier)
+        self._changes.change(identifier)
         self._run(statements.MEASURE, identifier=identifier, size=usage.size, inodes=usage.inodes)
 
     def add_tombstones(self, identifiers: Sequence[int]) -> None:

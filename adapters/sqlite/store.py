@@ -51,7 +51,12 @@ class SqliteStore:
     def _open(self, path: Path) -> Writer:
         while True:
             try:
-                return Writer(lambda: connect(path), self._make_room, self._memory.changing)
+                return Writer(
+                    lambda: connect(path),
+                    self._make_room,
+                    self._memory.changing,
+                    self._memory.named,
+                )
             except sqlite3.Error as error:
                 if primary_code(error) not in _NO_ROOM_TO_OPEN or not self._make_room():
                     raise
