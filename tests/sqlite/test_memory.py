@@ -177,7 +177,9 @@ def test_reads_need_no_statement_twice(
         again.close()
 
 
-def test_what_was_written_needs_no_statement(store: SqliteStore, readings: list[object]) -> None:
+def test_what_was_written_needs_no_statement(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A snapshot is remembered once its record is durable, new or changed, under its own name."""
     readings = _readings(store, monkeypatch)
     first, second = store.new_identifier(), store.new_identifier()
