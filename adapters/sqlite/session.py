@@ -38,9 +38,25 @@ class SqliteRecords:
         """See ``Records.get``."""
         return self._one(statements.GET, name=name)
 
-    def find_remote(self, parent_identifier: int, target: str) -> Snapshot | None:
-        """See ``Records.find_remote``."""
-        return self._one(statements.FIND_REMOTE, parent_id=parent_identifier, target=target)
+    def get_with_remote(
+        self, name: str, parent_identifier: int, target: str
+    ) -> tuple[Snapshot | None, Snapshot | None]:
+        """See ``Records.get_with_remote``."""
+        named = remote = None
+        # Two rows at most: of a name there is one, and of a remote snapshot too.
+        for row in self._run(
+            statements.GET_WITH_REMOTE, name=name, parent_id=parent_identifier, target=target
+        ):
+            snapshot = snapshot_of(row)
+            if snapshot.name == name:
+                named = snapshot
+            sought = snapshot.remote and not snapshot.staged
+            if sought and (snapshot.parent_identifier, snapshot.target) == (
+                parent_identifier,
+                target,
+            ):
+                remote = snapshot
+        return named, remote
 
     def chain(self, identifier: int) -> tuple[Snapshot, ...]:
         """See ``Records.chain``."""
@@ -54,6 +70,8 @@ class SqliteRecords:
 
     def page(self, pins: Pins, after: Position | None, limit: int) -> Sequence[Snapshot]:
         """See ``Records.page``."""
+        if pins.parent is not None and pins.target is not None and pins.name is None:
+            return self._beside(pins.parent, pins.target, after, limit)
         wanted: dict[str, object] = {}
         if pins.parent is not None:
             parents = self._numbers(statements.IDENTIFIER_OF, name=pins.parent)
@@ -71,6 +89,20 @@ class SqliteRecords:
             start = after.identifier if after is not None and after.local else 0
             found += self._part(wanted, start, limit - len(found), local=True)
         return found
+
+    def _beside(
+        self, parent: str, target: str, after: Position | None, limit: int
+    ) -> list[Snapshot]:
+        # containerd asks for these after every layer that is provided, and they are few.
+        rows = self._run(
+            statements.PAGE_OF_TARGET,
+            parent=parent,
+            target=target,
+            local=int(after.local) if after else 0,
+            after=after.identifier if after else 0,
+            limit=limit,
+        )
+        return [snapshot_of(row) for row in rows]
 
     def _part(
         self, wanted: Mapping[str, object], after: int, limit: int, *, local: bool

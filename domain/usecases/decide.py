@@ -91,8 +91,7 @@ def _decide(
     wrong = contradiction(target, base.parent, None, labels, staged=staged)
     if wrong:
         return Miss(Reason.WRONG_CHAIN, wrong)
-    parent_identifier = base.parent.identifier if base.parent else 0
-    provided = context.store.read(lambda r: r.find_remote(parent_identifier, str(target)))
+    provided = base.provided
     if provided is not None and provided.layer is not None and not staged:
         again = looks.at(provided.layer)
         return again if isinstance(again, Miss) else Accepted(again, None)

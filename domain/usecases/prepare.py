@@ -30,7 +30,7 @@ def prepare(
     """Make an active snapshot or provide a remote layer; see ``Snapshotter.prepare``."""
     require_name("key", key)
     given = label_rules.checked(labels)
-    base = base_for(context, key, parent)
+    base = base_for(context, key, parent, given.get(label_rules.TARGET, ""))
     until = deadline(context)
     _require_whole(context, base)
     if label_rules.TARGET in given:

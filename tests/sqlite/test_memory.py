@@ -55,7 +55,7 @@ def test_what_was_read_is_remembered(chain: Memory) -> None:
         pytest.param(_get("other"), id="another name"),
         pytest.param(lambda r: r.chain(4), id="another chain"),
         pytest.param(lambda r: r.has_children(1), id="children"),
-        pytest.param(lambda r: r.find_remote(0, ""), id="a remote snapshot"),
+        pytest.param(lambda r: r.get_with_remote("", 0, "")[1], id="a remote snapshot"),
         pytest.param(lambda r: r.unmeasured(1), id="what is not measured"),
     ],
 )
