@@ -142,31 +142,6 @@ class Memory:
             del self._by_name[snapshot.name]
 
 
-class Reading(SqliteRecords):
-    """Reads from the database, and takes note of what can be remembered.
-
-    Attributes:
-        noted: what was read.
-    """
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        super().__init__(connection)
-        self.noted: list[Snapshot] = []
-
-    def get(self, name: str) -> Snapshot | None:
-        """See ``Records.get``."""
-        found = super().get(name)
-        if found is not None:
-            self.noted.append(found)
-        return found
-
-    def chain(self, identifier: int) -> tuple[Snapshot, ...]:
-        """See ``Records.chain``."""
-        found = super().chain(identifier)
-        self.noted.extend(found)
-        return found
-
-
 class _Remembered(SqliteRecords):
     """Answers what is remembered, and nothing else."""
 
