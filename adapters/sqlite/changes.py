@@ -2,6 +2,7 @@
 
 import attrs
 
+from cvmfs_snapshotter.domain.layer import Layer
 from cvmfs_snapshotter.domain.snapshot import Snapshot
 
 
@@ -12,10 +13,12 @@ class Changes:
     Attributes:
         identifiers: of all snapshots that were changed, and of some that were only tried.
         after: those of them whose record is known to be this from now on, by identifier.
+        layers: those whose names were recorded anew.
     """
 
     identifiers: set[int] = attrs.field(factory=set)
     after: dict[int, Snapshot] = attrs.field(factory=dict)
+    layers: set[Layer] = attrs.field(factory=set)
 
     def change(self, identifier: int) -> None:
         """Note that a snapshot is about to be changed."""
@@ -30,3 +33,4 @@ class Changes:
         """Begin anew."""
         self.identifiers.clear()
         self.after.clear()
+        self.layers.clear()

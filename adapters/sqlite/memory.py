@@ -1,4 +1,4 @@
-"""Snapshots that were read lately, so that most reads need no statement.
+"""Snapshots and layers that were read lately, so that most reads need no statement.
 
 What is remembered is what the database holds, never older: a transaction takes out what it changes
 before it commits, and nothing of that is kept again before the commit is done; then what it has
@@ -9,11 +9,14 @@ answer of the database is.
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TypeVar
 
+from cvmfs_snapshotter.domain.companions import Names
 from cvmfs_snapshotter.domain.errors import SnapshotterError
+from cvmfs_snapshotter.domain.layer import Layer
 from cvmfs_snapshotter.domain.snapshot import Snapshot
 
 from .changes import Changes
@@ -22,10 +25,13 @@ from .session import SqliteRecords
 T = TypeVar("T")
 
 SNAPSHOTS = 2_048
-"""How many are remembered: the chains of the images that a node uses."""
+"""How many are remembered: the chains of the images that a node uses. As many layers are."""
 
 LABEL_CHARACTERS = 16 * 1024
 """Labels of a snapshot above which it is not; containerd's come to a few thousand."""
+
+PATHS = 64
+"""How many paths the names in a layer may have to be remembered: most layers delete little."""
 
 
 class NotRememberedError(Exception):
@@ -45,6 +51,8 @@ class Memory:
         self._changing: set[int] = set()
         self._by_identifier: dict[int, Snapshot] = {}
         self._by_name: dict[str, Snapshot] = {}
+        self._names: dict[Layer, Names] = {}
+        self._renaming: set[Layer] = set()
 
     def now(self) -> int:
         """Give the present moment, for ``keep``."""
@@ -71,7 +79,7 @@ class Memory:
         """
         moment = self._changes
         try:
-            result = operation(_Remembered(self._by_identifier, self._by_name))
+            result = operation(_Remembered(self._by_identifier, self._by_name, self._names))
         except NotRememberedError:
             return None
         except SnapshotterError:
@@ -80,12 +88,18 @@ class Memory:
             return None
         return (result,) if moment == self._changes else None
 
-    def keep(self, moment: int, snapshots: Iterable[Snapshot]) -> None:
+    def keep(
+        self,
+        moment: int,
+        snapshots: Iterable[Snapshot],
+        names: Mapping[Layer, Names] = MappingProxyType({}),
+    ) -> None:
         """Remember what was read from the database.
 
         Args:
             moment: ``now`` before the reading began.
             snapshots: what was read.
+            names: what the names in layers say that were read.
         """
         with self._lock:
             if moment != self._changes:
@@ -93,6 +107,9 @@ class Memory:
             for snapshot in snapshots:
                 if snapshot.identifier not in self._changing:
                     self._keep(snapshot)
+            for layer, said in names.items():
+                if layer not in self._renaming:
+                    self._keep_names(layer, said)
 
     @contextmanager
     def changing(self, changes: Changes) -> Iterator[None]:
@@ -109,6 +126,9 @@ class Memory:
             self._changing.update(changes.identifiers)
             for identifier in changes.identifiers:
                 self._forget(identifier)
+            self._renaming.update(changes.layers)
+            for layer in changes.layers:
+                self._names.pop(layer, None)
         committed = False
         try:
             yield
@@ -117,6 +137,7 @@ class Memory:
             with self._lock:
                 self._changes += 1
                 self._changing.clear()
+                self._renaming.clear()
                 for snapshot in changes.after.values() if committed else ():
                     if self._knows_parent_of(snapshot):
                         self._keep(_with_own_labels(snapshot))
@@ -136,6 +157,13 @@ class Memory:
         if len(self._by_identifier) > self._size:
             self._forget(next(iter(self._by_identifier)))
 
+    def _keep_names(self, layer: Layer, names: Names) -> None:
+        if not self._size or len(names.markers) + len(names.directories) > PATHS:
+            return
+        self._names[layer] = names
+        if len(self._names) > self._size:
+            del self._names[next(iter(self._names))]
+
     def _forget(self, identifier: int) -> None:
         snapshot = self._by_identifier.pop(identifier, None)
         if snapshot is not None:
@@ -145,9 +173,15 @@ class Memory:
 class _Remembered(SqliteRecords):
     """Answers what is remembered, and nothing else."""
 
-    def __init__(self, by_identifier: dict[int, Snapshot], by_name: dict[str, Snapshot]) -> None:
+    def __init__(
+        self,
+        by_identifier: Mapping[int, Snapshot],
+        by_name: Mapping[str, Snapshot],
+        names: Mapping[Layer, Names],
+    ) -> None:
         self._by_identifier = by_identifier
         self._by_name = by_name
+        self._names = names
 
     def get(self, name: str) -> Snapshot:
         found = self._by_name.get(name)
@@ -164,6 +198,12 @@ class _Remembered(SqliteRecords):
             found.append(snapshot)
             identifier = snapshot.parent_identifier
         return tuple(found)
+
+    def names_in(self, layer: Layer) -> Names:
+        found = self._names.get(layer)
+        if found is None:
+            raise NotRememberedError
+        return found
 
     def _run(self, statement: str, **parameters: object) -> sqlite3.Cursor:
         raise NotRememberedError(statement, parameters)

@@ -4,6 +4,8 @@ import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
 
+from cvmfs_snapshotter.domain.companions import Names
+from cvmfs_snapshotter.domain.layer import Layer
 from cvmfs_snapshotter.domain.snapshot import Snapshot
 
 from .session import SqliteRecords
@@ -19,7 +21,8 @@ class Reading(SqliteRecords):
     """Reads from the database, and takes note of what can be remembered.
 
     Attributes:
-        noted: what was read.
+        noted: snapshots that were read.
+        names: what the names in layers that were read say.
     """
 
     def __init__(self, connection: sqlite3.Connection, statements: int | None = None) -> None:
@@ -31,6 +34,7 @@ class Reading(SqliteRecords):
         """
         super().__init__(connection)
         self.noted: list[Snapshot] = []
+        self.names: dict[Layer, Names] = {}
         self._left = statements
 
     def get(self, name: str) -> Snapshot | None:
@@ -46,6 +50,13 @@ class Reading(SqliteRecords):
         self.noted.extend(found)
         return found
 
+    def names_in(self, layer: Layer) -> Names | None:
+        """See ``Records.names_in``."""
+        found = super().names_in(layer)
+        if found is not None:
+            self.names[layer] = found
+        return found
+
     def _run(self, statement: str, **parameters: object) -> sqlite3.Cursor:
         if self._left is not None:
             if not self._left:
@@ -56,7 +67,7 @@ class Reading(SqliteRecords):
 
 def read_at_one_moment(
     connection: sqlite3.Connection, operation: Callable[[SqliteRecords], T]
-) -> tuple[T, list[Snapshot]]:
+) -> tuple[T, Reading]:
     """Run a reading operation.
 
     Most have one statement, which is of one moment by itself. Those that turn out to have several
@@ -68,16 +79,16 @@ def read_at_one_moment(
         operation: reads, has no other effect, and may run twice.
 
     Returns:
-        What the operation returned, and the snapshots that it read.
+        What the operation returned, and what it read.
 
     Raises:
         sqlite3.Error: a statement failed.
     """
     records = Reading(connection, 1)
     try:
-        return operation(records), records.noted
+        return operation(records), records
     except _SeveralStatementsError:
         pass
     records = Reading(connection)
     connection.execute("BEGIN")
-    return operation(records), records.noted
+    return operation(records), records

@@ -256,6 +256,7 @@ class SqliteTransaction(SqliteRecords):
 
     def keep_names(self, layer: Layer, names: Names) -> None:
         """See ``Transaction.keep_names``."""
+        self._changes.layers.add(layer)
         self._run(
             statements.KEEP_NAMES,
             source=layer.source,

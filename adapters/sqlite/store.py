@@ -76,7 +76,7 @@ class SqliteStore:
         with translated():
             connection = self._readers.take()
             try:
-                result, noted = read_at_one_moment(connection, operation)
+                result, reading = read_at_one_moment(connection, operation)
             except SnapshotterError:
                 self._readers.give_back(connection)
                 raise
@@ -85,7 +85,7 @@ class SqliteStore:
                 connection.close()
                 raise
             self._readers.give_back(connection)
-        self._memory.keep(moment, noted)
+        self._memory.keep(moment, reading.noted, reading.names)
         return result
 
     def write(self, operation: Callable[[Transaction], T], *, frees: bool = False) -> T:

@@ -137,8 +137,9 @@ class _Asking:
         plan = translate(context, found, None if self.staged else base.chain)
         if isinstance(plan, Miss):
             return plan
-        on_top = provide(layer, self.target, base.parent, self.labels, now=0)
-        on_top = attrs.evolve(on_top, companion=_longest(plan))
+        on_top = provide(
+            layer, self.target, base.parent, self.labels, now=0, companion=_longest(plan)
+        )
         if not fits((on_top, *base.chain), context.layout):
             return Miss(
                 Reason.TOO_LONG,

@@ -145,13 +145,12 @@ def _attempt(
     if target is None or path is None or accepted.plan is None:
         raise AssertionError("a hit has a target, a configured source and a plan")
     layer, now = accepted.hit.layer, context.clock.now()
-    snapshot = (
-        stage(layer, key, target, labels, now=now)
-        if accepted.staged
-        else provide(layer, target, base.parent, labels, now=now)
-    )
     identifier = context.store.new_identifier()
-    snapshot = attrs.evolve(snapshot, identifier=identifier)
+    if accepted.staged:
+        staged = stage(layer, key, target, labels, now=now)
+        snapshot = attrs.evolve(staged, identifier=identifier)
+    else:
+        snapshot = provide(layer, target, base.parent, labels, now=now, identifier=identifier)
     attempt = _Attempt(key, base, snapshot)
     result, used = None, None
     try:
@@ -165,7 +164,7 @@ def _attempt(
             context.directories.remove(identifier)
         if attempt.made_companion and attempt.companion is not None and used != attempt.companion:
             context.companions.remove(attempt.companion.number)
-    return result, attrs.evolve(snapshot, companion=used)
+    return result, snapshot if used is None else attrs.evolve(snapshot, companion=used)
 
 
 def _find_or_build(context: Context, plan: Plan, attempt: _Attempt) -> None:

@@ -11,7 +11,9 @@ from cvmfs_snapshotter.adapters.sqlite import SqliteStore, memory, open_store
 from cvmfs_snapshotter.adapters.sqlite.changes import Changes
 from cvmfs_snapshotter.adapters.sqlite.memory import Memory
 from cvmfs_snapshotter.adapters.sqlite.session import SqliteRecords
+from cvmfs_snapshotter.domain.companions import Names
 from cvmfs_snapshotter.domain.errors import FailedPreconditionError
+from cvmfs_snapshotter.domain.layer import Digest, Layer
 from cvmfs_snapshotter.domain.ports.store import Records, Transaction
 from cvmfs_snapshotter.domain.snapshot import Kind, Snapshot, Usage
 
@@ -304,3 +306,48 @@ def test_readers_beside_a_writer_see_what_was_answered(store: SqliteStore) -> No
         reader.join()
 
     assert [] == failures
+
+
+_LAYER = Layer("s", Digest("a" * 64))
+
+
+def _names_in(records: Records) -> Names | None:
+    return records.names_in(_LAYER)
+
+
+def test_names_are_remembered_until_they_are_recorded_anew(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the names in a layer say is read once, and once more after each change of it."""
+    readings = _readings(store, monkeypatch)
+    for count in (1, 2):
+        names = Names(entries=count, markers=(b".wh.x",), stamp=f"{count}")
+        store.write(lambda t, names=names: t.keep_names(_LAYER, names))  # type: ignore[misc]
+        for _ in range(2):
+            assert names == store.read(_names_in)
+        assert count == len(readings)
+
+
+def test_names_are_not_kept_beside_a_commit_that_changes_them(chain: Memory) -> None:
+    """What is read before it ends may be old a moment later; names of other layers are not."""
+    other = Layer("t", _LAYER.digest)
+    with chain.changing(Changes(layers={_LAYER})):
+        chain.keep(chain.now(), [], {_LAYER: Names(1), other: Names(2)})
+        during = chain.now()
+    chain.keep(during, [], {_LAYER: Names(1)})
+
+    assert chain.answer(_names_in) is None
+    assert (Names(2),) == chain.answer(lambda r: r.names_in(other))
+
+
+def test_few_and_small_names_are_remembered() -> None:
+    """The oldest go when it is full, and a layer with many names in question is not remembered."""
+    small, layers = Memory(2), [Layer("s", Digest(f"{n}" * 64)) for n in range(4)]
+    for layer in layers[:3]:
+        small.keep(0, [], {layer: Names(1)})
+    small.keep(0, [], {layers[3]: Names(1, markers=(b".wh.x",) * (memory.PATHS + 1))})
+
+    assert [None, (Names(1),), (Names(1),), None] == [
+        small.answer(lambda r, layer=layer: r.names_in(layer))  # type: ignore[misc]
+        for layer in layers
+    ]
