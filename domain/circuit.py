@@ -243,6 +243,9 @@ class Circuit:
         """
         if self.refuses or started < self.since:
             return self
+        if not self.failures and not self.suspects:
+            # The usual case, and each remote layer comes by here.
+            return self
         suspects = _without(self.suspects, layers)
         if operation is Operation.IDENTITY and self.operation is Operation.LOOK_UP:
             return self

@@ -186,6 +186,9 @@ def plan(names: Names, corrected: Sequence[Directory] = ()) -> Plan:
     Returns:
         The plan; empty if the layer needs none.
     """
+    if not names.markers and not corrected:
+        # Most layers, whatever else is in them.
+        return Plan()
     known = {d.path: d for d in names.directories} | {d.path: d for d in corrected}
     hidden, opaque, deleted = set(names.markers), set[bytes](), set[bytes]()
     for marker in names.whiteouts:

@@ -34,6 +34,11 @@ _FIELD = re.compile("[0-9A-Za-z_]*")
 _PLAIN_VALUE = re.compile(r"[!-+\--~]*")
 """What ``_is_value`` allows among the characters of ASCII."""
 _UNQUOTED = {quote: re.compile(rf"[^{quote}\\\n]*") for quote in _QUOTES}
+_EQUALITY = re.compile(
+    r'([0-9A-Za-z_]+)(?:\."([ !#-\[\]-~]*)")?=='
+    r'(?:"([ !#-\[\]-~]*)"|([0-9A-Za-z_][!-+\--~]*))(?=,|\Z)'
+)
+"""What containerd itself asks: ``labels."key"==value,parent=="name"``, without any escape."""
 
 
 class Token(Enum):
@@ -69,6 +74,20 @@ class Scanner:
     def peek(self) -> str:
         """Look at the next character, whitespace too, without going on; ``END`` at the end."""
         return self._text[self._next : self._next + 1]
+
+    def equality(self) -> tuple[tuple[str, ...], str] | None:
+        """Go over a whole selector with ``==``, if it is of the plain kind that containerd asks.
+
+        Returns:
+            The parts of its field path and its value, as word after word would give them; None if
+            it has to be read that way, and nothing was gone over.
+        """
+        found = _EQUALITY.match(self._text, self._next)
+        if found is None:
+            return None
+        self._next = found.end()
+        name, quoted, value, bare = found.groups()
+        return (name,) if quoted is None else (name, quoted), bare if value is None else value
 
     def scan(self) -> tuple[Token, str]:
         """Go over whitespace and one word.

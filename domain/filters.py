@@ -130,8 +130,7 @@ class Filter:
         if len(self.alternatives) == 1:
             for selector in self.alternatives[0]:
                 if selector.operator is Operator.EQUAL:
-                    head, *rest = selector.path
-                    attribute = _PINNED.get((head, ".".join(rest)))
+                    attribute = _PINNED.get((selector.path[0], ".".join(selector.path[1:])))
                     if attribute:
                         pinned.setdefault(attribute, selector.value)
         return Pins(**pinned)
@@ -209,6 +208,9 @@ def _parse_one(text: str, budget: _Budget) -> tuple[Selector, ...]:
 
 def _selector(scanner: Scanner, budget: _Budget) -> Selector:
     budget.take_selector()
+    plain = scanner.equality()
+    if plain is not None:
+        return Selector(plain[0], Operator.EQUAL, plain[1])
     path = [_field_name(scanner)]
     while scanner.peek() == ".":
         scanner.scan()

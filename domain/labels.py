@@ -77,11 +77,16 @@ def checked(labels: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in labels.items() if value and key not in _OURS}
 
 
+def _bytes(text: str) -> int:
+    # Python knows of each string whether it is ASCII, as nearly all labels are.
+    return len(text) if text.isascii() else len(text.encode())
+
+
 def _check_length(key: str, value: str) -> None:
     # Code points first: a string that is too long by that count needs no encoding to know.
     length = len(key) + len(value)
     if length <= MAX_LABEL_BYTES:
-        length = len(key.encode()) + len(value.encode())
+        length = _bytes(key) + _bytes(value)
     if length > MAX_LABEL_BYTES:
         raise InvalidArgumentError(
             f"label {key[:64]!r} has {length} bytes with its value; "
@@ -94,7 +99,7 @@ def _check_sum(labels: Mapping[str, str]) -> None:
         raise InvalidArgumentError(
             f"there are {len(labels)} labels; at most {MAX_LABELS} are allowed"
         )
-    total = sum(len(key.encode()) + len(value.encode()) for key, value in labels.items())
+    total = sum(_bytes(key) + _bytes(value) for key, value in labels.items())
     if total > MAX_LABELS_BYTES:
         raise InvalidArgumentError(
             f"the labels have {total} bytes together; at most {MAX_LABELS_BYTES} are allowed"

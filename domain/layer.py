@@ -20,6 +20,10 @@ class Digest:
 
     hex: str
 
+    def __hash__(self) -> int:
+        """Give the hash of the digits, which a string computes only once."""
+        return hash(self.hex)
+
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """Read ``sha256:<64 lower-case hex digits>``, the spelling of the OCI image specification.
@@ -126,6 +130,10 @@ class Layer:
 
     source: str
     digest: Digest
+
+    def __hash__(self) -> int:
+        """Give the hash of the digest's digits: few layers are on several sources."""
+        return hash(self.digest.hex)
 
 
 @attrs.frozen

@@ -105,8 +105,14 @@ class Snapshot:
         return Digest.parse(self.target) or Digest.parse(self.name.rpartition("/")[2])
 
 
-def begin(
-    kind: Kind, key: str, parent: Snapshot | None, labels: Mapping[str, str], *, now: int
+def begin(  # noqa: PLR0913 - a whole record
+    kind: Kind,
+    key: str,
+    parent: Snapshot | None,
+    labels: Mapping[str, str],
+    *,
+    now: int,
+    identifier: int = 0,
 ) -> Snapshot:
     """Make an active snapshot or a view.
 
@@ -116,19 +122,17 @@ def begin(
         parent: what it stands on; None for an empty tree.
         labels: checked labels; see ``domain.labels``.
         now: nanoseconds since the epoch.
+        identifier: its identifier, if it is known.
 
     Returns:
-        The snapshot, its identifier still 0.
+        The snapshot.
 
     Raises:
         InvalidArgumentError: the parent is not committed.
     """
-    if parent is not None and parent.kind is not Kind.COMMITTED:
-        raise InvalidArgumentError(
-            f"parent {parent.name!r} is {parent.kind.value}: only a committed snapshot can be one"
-        )
+    _require_committed(parent)
     return Snapshot(
-        identifier=0,
+        identifier=identifier,
         name=key,
         parent_identifier=parent.identifier if parent else 0,
         parent=parent.name if parent else "",
@@ -137,6 +141,13 @@ def begin(
         updated_at=now,
         labels=labels,
     )
+
+
+def _require_committed(parent: Snapshot | None) -> None:
+    if parent is not None and parent.kind is not Kind.COMMITTED:
+        raise InvalidArgumentError(
+            f"parent {parent.name!r} is {parent.kind.value}: only a committed snapshot can be one"
+        )
 
 
 def provided_name(target: str, parent_identifier: int) -> str:
@@ -153,8 +164,15 @@ def provided_name(target: str, parent_identifier: int) -> str:
     return f"{target}@{parent_identifier}"
 
 
-def provide(
-    layer: Layer, target: Digest, parent: Snapshot | None, labels: Mapping[str, str], *, now: int
+def provide(  # noqa: PLR0913 - a whole record
+    layer: Layer,
+    target: Digest,
+    parent: Snapshot | None,
+    labels: Mapping[str, str],
+    *,
+    now: int,
+    identifier: int = 0,
+    companion: Companion | None = None,
 ) -> Snapshot:
     """Make the committed snapshot of a layer that a source has; see ``provided_name``.
 
@@ -164,19 +182,29 @@ def provide(
         parent: what it stands on; None for the bottom layer.
         labels: the labels of the Prepare, all of which containerd expects to be kept.
         now: nanoseconds since the epoch.
+        identifier: its identifier, if it is known.
+        companion: what makes the layer look as it should, if that is known.
 
     Returns:
-        The snapshot, its identifier still 0.
+        The snapshot.
 
     Raises:
         InvalidArgumentError: the parent is not committed.
     """
-    snapshot = begin(Kind.COMMITTED, "", parent, labels, now=now)
-    return attrs.evolve(
-        snapshot,
-        name=provided_name(str(target), snapshot.parent_identifier),
+    _require_committed(parent)
+    number = parent.identifier if parent else 0
+    # Whole at once: to change a value costs more than to make it, and pulls wait for this.
+    return Snapshot(
+        identifier=identifier,
+        name=provided_name(str(target), number),
+        parent_identifier=number,
+        parent=parent.name if parent else "",
+        kind=Kind.COMMITTED,
+        created_at=now,
+        updated_at=now,
         labels=_labels_of_remote(layer, str(target), labels),
         layer=layer,
+        companion=companion,
         usage=NOTHING_LOCAL,
     )
 

@@ -31,6 +31,7 @@ from .compose import Parts, compose
 from .config import Config
 from .endpoint import claim_address, plain_address, private_files
 from .errors import StartError
+from .garbage import settle_garbage_collector
 from .locks import Lock
 from .overview import Overseer
 from .reloading import CommandLine, Reloader
@@ -125,6 +126,7 @@ def run_daemon(  # noqa: PLR0913 - all that a start depends on
         held.callback(parts.measurer.stop, _LAST)
         parts.wishing.start()
         held.callback(parts.wishing.stop, _LAST)
+        settle_garbage_collector()
         server.start()
         names = tuple(source.name for source in config.sources)
         warm_up(names, parts.tended.sources, parts.context.clock, log.logger)

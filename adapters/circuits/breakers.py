@@ -103,6 +103,11 @@ class Breakers:
         kept = self._kept.get(source)
         if kept is None:
             return
+        layers = tuple(layers)
+        # Without the lock: what changes nothing now needs none.
+        circuit = kept.circuit
+        if circuit.after_success(operation, layers, started=started) is circuit:
+            return
         with self._lock:
             kept.circuit = kept.circuit.after_success(operation, layers, started=started)
 

@@ -84,8 +84,12 @@ class GuardedSources:
         if isinstance(outcome, Trouble):
             self._troubled(distinct, outcome, started, until)
             return outcome
-        self._worked(distinct, started)
-        return self._noted(layer, outcome, started, until)
+        if isinstance(outcome, Hit):
+            self._worked([*distinct, layer], started)
+        else:
+            self._worked(distinct, started)
+            self._missed(layer, outcome, started, until)
+        return outcome
 
     def check(self, layers: Sequence[Layer], until: float) -> Trouble | None:
         """See ``LayerSources.check``."""
@@ -102,7 +106,11 @@ class GuardedSources:
         return trouble
 
     def _refused(self, layers: Sequence[Layer]) -> Trouble | None:
+        asked: set[str] = set()
         for layer in layers:
+            if layer.source in asked:
+                continue
+            asked.add(layer.source)
             refusal = self._breakers.refusal(layer.source)
             if refusal is not None:
                 path = self.path(layer) or ""

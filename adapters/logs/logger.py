@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, MutableMapping
+from functools import lru_cache
 from typing import Any, TextIO
 
 import attrs
@@ -22,6 +23,7 @@ MAX_TEXT = 1024
 MAX_TRACEBACK = 16_384
 """Longest traceback, in characters."""
 
+_encode = json.JSONEncoder(separators=(",", ":"), default=repr).encode
 _NUMBERS = {name.lower(): number for name, number in logging.getLevelNamesMapping().items()}
 
 
@@ -88,7 +90,7 @@ def open_log(level: int, stream: TextIO | None = None) -> Log:
         wrapper_class=_adjustable(threshold),
         context_class=dict,
         cache_logger_on_first_use=True,
-    )
+    ).bind()
     return Log(logger, lines, threshold)
 
 
@@ -161,15 +163,20 @@ def _standard(level: int) -> int:
 
 def _timed(_logger: WrappedLogger, method: str, fields: EventDict) -> EventDict:
     seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
-    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
     level = "fatal" if method == "critical" else method
-    first = {"time": f"{moment}.{nanoseconds:09d}Z", "level": level, "msg": fields.pop("event")}
+    moment = f"{_date(seconds)}.{nanoseconds:09d}Z"
+    first = {"time": moment, "level": level, "msg": fields.pop("event")}
     return {**first, **fields}
+
+
+@lru_cache(maxsize=1)
+def _date(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def _bounded(_logger: WrappedLogger, _method: str, fields: EventDict) -> EventDict:
     for key, value in fields.items():
-        if isinstance(value, str):
+        if isinstance(value, str) and len(value) > MAX_TEXT:
             fields[key] = _cut(value, MAX_TRACEBACK if key == "exception" else MAX_TEXT)
     return fields
 
@@ -183,7 +190,7 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _json(_logger: WrappedLogger | None, _method: str, fields: MutableMapping[str, Any]) -> str:
-    return json.dumps(fields, separators=(",", ":"), default=repr)
+    return _encode(fields)
 
 
 def _console(_logger: WrappedLogger | None, _method: str, fields: MutableMapping[str, Any]) -> str:

@@ -37,10 +37,13 @@ class _State:
     def get(self, name: str) -> Snapshot | None:
         return next((s for s in self.snapshots.values() if s.name == name), None)
 
-    def find_remote(self, parent_identifier: int, target: str) -> Snapshot | None:
+    def get_with_remote(
+        self, name: str, parent_identifier: int, target: str
+    ) -> tuple[Snapshot | None, Snapshot | None]:
         wanted = (parent_identifier, target)
         remote = (s for s in self.snapshots.values() if s.remote and not s.staged)
-        return next((s for s in remote if (s.parent_identifier, s.target) == wanted), None)
+        found = (s for s in remote if (s.parent_identifier, s.target) == wanted)
+        return self.get(name), next(found, None)
 
     def chain(self, identifier: int) -> tuple[Snapshot, ...]:
         chain: list[Snapshot] = []
@@ -147,7 +150,7 @@ class _State:
             raise AlreadyExistsError(f"snapshot {snapshot.name!r} exists already")
 
     def _keep(self, snapshot: Snapshot) -> None:
-        twin = self.find_remote(snapshot.parent_identifier, snapshot.target)
+        _, twin = self.get_with_remote("", snapshot.parent_identifier, snapshot.target)
         provided = snapshot.remote and not snapshot.staged
         if provided and twin is not None and twin.identifier != snapshot.identifier:
             raise ValueError(f"parent and target of snapshot {snapshot.identifier} are taken")

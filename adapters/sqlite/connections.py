@@ -59,26 +59,24 @@ class Readers:
         self._idle: list[sqlite3.Connection] = []
 
     def take(self) -> sqlite3.Connection:
-        """Give a connection in a transaction; it has to be given back.
+        """Give a connection in autocommit mode, to be given back or closed.
 
         Raises:
             sqlite3.Error: it cannot be opened.
         """
         try:
-            connection = self._idle.pop()
+            return self._idle.pop()
         except IndexError:
-            connection = connect(self._path)
-        try:
-            connection.execute("BEGIN")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+            return connect(self._path)
 
     def give_back(self, connection: sqlite3.Connection) -> None:
-        """End the transaction of a connection and keep it, unless that fails or many are kept."""
+        """End the transaction of a connection, if it is in one, and keep it.
+
+        It is closed where that fails, or many are kept.
+        """
         try:
-            connection.rollback()
+            if connection.in_transaction:
+                connection.rollback()
         except sqlite3.Error:
             connection.close()
             return

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from cvmfs_snapshotter.domain.companions import Companion, Names
 from cvmfs_snapshotter.domain.errors import AlreadyExistsError
@@ -13,6 +13,7 @@ from cvmfs_snapshotter.domain.snapshot import Kind, Snapshot, Usage
 from cvmfs_snapshotter.domain.wishes import Wish
 
 from . import statements
+from .changes import Changes
 from .rows import names_of, row_of, snapshot_of, text_of
 from .wish_rows import row_of_wish, wishes_of
 
@@ -37,9 +38,25 @@ class SqliteRecords:
         """See ``Records.get``."""
         return self._one(statements.GET, name=name)
 
-    def find_remote(self, parent_identifier: int, target: str) -> Snapshot | None:
-        """See ``Records.find_remote``."""
-        return self._one(statements.FIND_REMOTE, parent_id=parent_identifier, target=target)
+    def get_with_remote(
+        self, name: str, parent_identifier: int, target: str
+    ) -> tuple[Snapshot | None, Snapshot | None]:
+        """See ``Records.get_with_remote``."""
+        named = remote = None
+        # Two rows at most: of a name there is one, and of a remote snapshot too.
+        for row in self._run(
+            statements.GET_WITH_REMOTE, name=name, parent_id=parent_identifier, target=target
+        ):
+            snapshot = snapshot_of(row)
+            if snapshot.name == name:
+                named = snapshot
+            sought = snapshot.remote and not snapshot.staged
+            if sought and (snapshot.parent_identifier, snapshot.target) == (
+                parent_identifier,
+                target,
+            ):
+                remote = snapshot
+        return named, remote
 
     def chain(self, identifier: int) -> tuple[Snapshot, ...]:
         """See ``Records.chain``."""
@@ -53,6 +70,8 @@ class SqliteRecords:
 
     def page(self, pins: Pins, after: Position | None, limit: int) -> Sequence[Snapshot]:
         """See ``Records.page``."""
+        if pins.parent is not None and pins.target is not None and pins.name is None:
+            return self._beside(pins.parent, pins.target, after, limit)
         wanted: dict[str, object] = {}
         if pins.parent is not None:
             parents = self._numbers(statements.IDENTIFIER_OF, name=pins.parent)
@@ -70,6 +89,20 @@ class SqliteRecords:
             start = after.identifier if after is not None and after.local else 0
             found += self._part(wanted, start, limit - len(found), local=True)
         return found
+
+    def _beside(
+        self, parent: str, target: str, after: Position | None, limit: int
+    ) -> list[Snapshot]:
+        # containerd asks for these after every layer that is provided, and they are few.
+        rows = self._run(
+            statements.PAGE_OF_TARGET,
+            parent=parent,
+            target=target,
+            local=int(after.local) if after else 0,
+            after=after.identifier if after else 0,
+            limit=limit,
+        )
+        return [snapshot_of(row) for row in rows]
 
     def _part(
         self, wanted: Mapping[str, object], after: int, limit: int, *, local: bool
@@ -140,15 +173,33 @@ class SqliteRecords:
 
 
 class SqliteTransaction(SqliteRecords):
-    """Implements ``Transaction`` on a connection in a transaction.
+    """Implements ``Transaction`` on a connection in a transaction."""
 
-    Attributes:
-        changed: identifiers of the snapshots that were changed, kept also by who gave it.
-    """
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        changes: Changes,
+        remembered: Callable[[str], Snapshot | None] = lambda _: None,
+    ) -> None:
+        """Begin in a transaction that nobody else writes beside.
 
-    def __init__(self, connection: sqlite3.Connection, changed: set[int] | None = None) -> None:
+        Args:
+            connection: is in the transaction.
+            changes: takes note of what is changed; may have some of this transaction already.
+            remembered: gives the snapshot of a name as it was before the transaction, or None
+                where it is not known.
+        """
         super().__init__(connection)
-        self.changed = set() if changed is None else changed
+        self._changes = changes
+        self._remembered = remembered
+
+    def get(self, name: str) -> Snapshot | None:
+        """See ``Records.get``."""
+        known = self._remembered(name)
+        # What this transaction has not touched is as it was, for nobody else can have.
+        if known is not None and known.identifier not in self._changes.identifiers:
+            return known
+        return super().get(name)
 
     def insert(self, snapshot: Snapshot) -> None:
         """See ``Transaction.insert``."""
@@ -162,25 +213,28 @@ class SqliteTransaction(SqliteRecords):
             raise KeyError(snapshot.identifier)
 
     def _write_named(self, statement: str, snapshot: Snapshot, row: dict[str, object]) -> int:
-        self.changed.add(snapshot.identifier)
+        self._changes.change(snapshot.identifier)
         try:
-            return self._connection.execute(statement, row).rowcount
+            count = self._connection.execute(statement, row).rowcount
         except sqlite3.IntegrityError as error:
             holder = self._numbers(statements.IDENTIFIER_OF, name=snapshot.name)
             if holder not in ([], [snapshot.identifier]):
                 raise AlreadyExistsError(f"snapshot {snapshot.name!r} exists already") from error
             raise ValueError(f"snapshot {snapshot.identifier} cannot be recorded") from error
+        if count:
+            self._changes.changed_to(snapshot)
+        return count
 
     def bury(self, identifier: int) -> None:
         """See ``Transaction.bury``."""
-        self.changed.add(identifier)
+        self._changes.change(identifier)
         if not self._run(statements.DELETE, id=identifier).rowcount:
             raise KeyError(identifier)
         self._run(statements.ADD_TOMBSTONE, id=identifier)
 
     def measure(self, identifier: int, usage: Usage) -> None:
         """See ``Transaction.measure``."""
-        self.changed.add(identifier)
+        self._changes.change(identifier)
         self._run(statements.MEASURE, identifier=identifier, size=usage.size, inodes=usage.inodes)
 
     def add_tombstones(self, identifiers: Sequence[int]) -> None:
@@ -202,6 +256,7 @@ class SqliteTransaction(SqliteRecords):
 
     def keep_names(self, layer: Layer, names: Names) -> None:
         """See ``Transaction.keep_names``."""
+        self._changes.layers.add(layer)
         self._run(
             statements.KEEP_NAMES,
             source=layer.source,

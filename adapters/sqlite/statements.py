@@ -53,14 +53,13 @@ def _snapshots(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 
 GET = _text(_snapshots(_S.name == _p("name")))
-FIND_REMOTE = _text(
-    _snapshots(
-        _S.parent_id == _p("parent_id"),
-        _S.target == _p("target"),
-        _S.local == _NONE,
-        _S.staged == _NONE,
-    )
+_REMOTE = sa.and_(
+    _S.parent_id == _p("parent_id"),
+    _S.target == _p("target"),
+    _S.local == _NONE,
+    _S.staged == _NONE,
 )
+GET_WITH_REMOTE = _text(_snapshots(sa.or_(_S.name == _p("name"), _REMOTE)))
 
 
 def _chain() -> str:
@@ -113,6 +112,21 @@ PAGES = {
     for target in (False, True)
     for name in (False, True)
 }
+_NAMED = SNAPSHOTS.alias("named")
+_NUMBER_OF_PARENT = sa.case(
+    (_p("parent") == sa.literal_column("''"), _NONE),
+    else_=sa.select(_NAMED.c.id).where(_NAMED.c.name == _p("parent")).scalar_subquery(),
+)
+PAGE_OF_TARGET = _text(
+    _snapshots(
+        _S.target == _p("target"),
+        _S.parent_id == _NUMBER_OF_PARENT,
+        sa.tuple_(_S.local, _S.id) > sa.tuple_(_p("local"), _p("after")),
+    )
+    .order_by(_S.local, _S.id)
+    .limit(_p("limit"))
+    .offset(_NONE)
+)
 _SOURCE = sa.func.coalesce(_S.source, sa.literal_column("''"))
 CENSUS = _text(sa.select(_S.kind, _SOURCE, sa.func.count()).group_by(_S.kind, _SOURCE))
 TOMBSTONES_COUNTED = _text(sa.select(sa.func.count()).select_from(TOMBSTONES))

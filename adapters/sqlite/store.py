@@ -5,12 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from cvmfs_snapshotter.domain.errors import SnapshotterError
 from cvmfs_snapshotter.domain.ports.store import Records, Transaction
 
 from .connections import Readers, connect
 from .identifiers import Identifiers
-from .memory import Memory, Reading
+from .memory import Memory
 from .place import Place
+from .reading import read_at_one_moment
 from .reserve import Reserve
 from .trouble import primary_code, translated
 from .writer import Writer
@@ -62,6 +64,7 @@ class SqliteStore:
                     lambda: connect(path),
                     self._make_room,
                     self._memory.changing,
+                    self._memory.named,
                     self._before_waiting,
                 )
             except sqlite3.Error as error:
@@ -81,11 +84,16 @@ class SqliteStore:
         with translated():
             connection = self._readers.take()
             try:
-                records = Reading(connection)
-                result = operation(records)
-            finally:
+                result, reading = read_at_one_moment(connection, operation)
+            except SnapshotterError:
                 self._readers.give_back(connection)
-        self._memory.keep(moment, records.noted)
+                raise
+            except BaseException:
+                # A statement that is still running would show its own moment to the next reader.
+                connection.close()
+                raise
+            self._readers.give_back(connection)
+        self._memory.keep(moment, reading.noted, reading.names)
         return result
 
     def write(self, operation: Callable[[Transaction], T], *, frees: bool = False) -> T:

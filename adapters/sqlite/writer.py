@@ -3,10 +3,13 @@
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Generic, TypeVar
 
+from cvmfs_snapshotter.domain.snapshot import Snapshot
+
+from .changes import Changes
 from .session import SqliteTransaction
 from .trouble import is_full, is_locked, must_reopen, translated
 
@@ -61,7 +64,8 @@ class Writer:
         self,
         open_connection: Callable[[], sqlite3.Connection],
         make_room: Callable[[], bool],
-        changing: Callable[[Collection[int]], AbstractContextManager[None]],
+        changing: Callable[[Changes], AbstractContextManager[None]],
+        remembered: Callable[[str], Snapshot | None],
         before_waiting: Callable[[], None] = lambda: None,
     ) -> None:
         """Open the connection.
@@ -70,7 +74,8 @@ class Writer:
             open_connection: gives one in autocommit mode that any thread may use; called again
                 should it break.
             make_room: gives up what is set aside for a full disk; tells whether there was any.
-            changing: is around every commit, with the identifiers of what has changed.
+            changing: is around every commit, with what has changed.
+            remembered: see ``SqliteTransaction``.
             before_waiting: called by every thread that is about to wait for the disk.
 
         Raises:
@@ -80,7 +85,8 @@ class Writer:
         self._make_room = make_room
         self._changing = changing
         self._before_waiting = before_waiting
-        self._changed: set[int] = set()
+        self._remembered = remembered
+        self._changes = Changes()
         self.connection = open_connection()
         self._broken = False
         self._turn = threading.Lock()
@@ -141,13 +147,15 @@ class Writer:
             self._begin()
             for call in batch:
                 self._execute("SAVEPOINT one")
-                call.run(SqliteTransaction(self.connection, self._changed))
+                call.run(self._transaction())
                 self._require_transaction()
                 if call.frees and is_full(call.error):
                     # By itself it gets room.
                     return False
                 if call.error is not None:
                     self._execute("ROLLBACK TO one")
+                    # Some of it is undone, and all of it can be read again.
+                    self._changes.after.clear()
                 self._execute("RELEASE one")
             self._commit(batch)
         except (sqlite3.Error, MemoryError) as error:
@@ -177,7 +185,7 @@ class Writer:
         call.done = False
         try:
             self._begin()
-            call.run(SqliteTransaction(self.connection, self._changed))
+            call.run(self._transaction())
             if call.error is None:
                 self._require_transaction()
                 self._commit([call])
@@ -193,12 +201,15 @@ class Writer:
         if self._broken:
             self.connection = self._open()
             self._broken = False
-        self._changed.clear()
+        self._changes.clear()
         self._execute("BEGIN IMMEDIATE")
+
+    def _transaction(self) -> SqliteTransaction:
+        return SqliteTransaction(self.connection, self._changes, self._remembered)
 
     def _commit(self, calls: Sequence[_Call[Any]]) -> None:
         try:
-            with self._changing(self._changed):
+            with self._changing(self._changes):
                 self._execute("COMMIT")
             _settle(calls)
         except (sqlite3.Error, MemoryError):

@@ -53,10 +53,18 @@ class Records(Protocol):
         """Give the snapshot of that key or name, or None."""
         ...
 
-    def find_remote(self, parent_identifier: int, target: str) -> Snapshot | None:
-        """Give the remote snapshot of that parent (0 for none) and target, or None.
+    def get_with_remote(
+        self, name: str, parent_identifier: int, target: str
+    ) -> tuple[Snapshot | None, Snapshot | None]:
+        """Give what ``get`` gives, and the remote snapshot of that parent and target, in one look.
 
-        Staged ones are left out.
+        Args:
+            name: a key or name.
+            parent_identifier: of the parent of the remote one; 0 for none.
+            target: the target of the remote one. Staged ones are left out.
+
+        Returns:
+            The two snapshots; None for each that there is not. They may be the same.
         """
         ...
 

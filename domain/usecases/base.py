@@ -51,17 +51,29 @@ class Base:
     Attributes:
         parent: its parent; None for an empty tree.
         chain: the parent and all below it, topmost first.
+        provided: the remote snapshot of the target that was asked for on this parent; None if
+            there is none, or no target.
     """
 
     parent: Snapshot | None
     chain: tuple[Snapshot, ...]
+    provided: Snapshot | None = None
 
 
-def base_for(context: Context, key: str, parent: str) -> Base:
+def base_for(context: Context, key: str, parent: str, target: str = "") -> Base:
     """Read what a new snapshot would stand on, and whether its key is free.
 
     Two readings, since a parent and its chain may be known without a look at the records. What
     changes between or after them is found when the snapshot is recorded.
+
+    Args:
+        context: the ports.
+        key: of the new snapshot.
+        parent: name of its parent; empty for none.
+        target: the chain ID that is asked for; empty for none.
+
+    Returns:
+        What it would stand on.
 
     Raises:
         NotFoundError: there is no such parent.
@@ -69,9 +81,14 @@ def base_for(context: Context, key: str, parent: str) -> Base:
         AlreadyExistsError: the key is taken.
     """
     base = context.store.read(lambda r: _base(r, parent)) if parent else Base(None, ())
-    if context.store.read(lambda r: r.get(key)) is not None:
+    number = base.parent.identifier if base.parent else 0
+    if target:
+        there, provided = context.store.read(lambda r: r.get_with_remote(key, number, target))
+    else:
+        there, provided = context.store.read(lambda r: r.get(key)), None
+    if there is not None:
         raise AlreadyExistsError(f"snapshot {key!r} exists already")
-    return base
+    return attrs.evolve(base, provided=provided) if provided else base
 
 
 def _base(records: Records, parent: str) -> Base:

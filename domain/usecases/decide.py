@@ -91,8 +91,7 @@ def _decide(
     wrong = contradiction(target, base.parent, None, labels, staged=staged)
     if wrong:
         return Miss(Reason.WRONG_CHAIN, wrong)
-    parent_identifier = base.parent.identifier if base.parent else 0
-    provided = context.store.read(lambda r: r.find_remote(parent_identifier, str(target)))
+    provided = base.provided
     if provided is not None and provided.layer is not None and not staged:
         again = looks.at(provided.layer)
         return again if isinstance(again, Miss) else Accepted(again, None)
@@ -138,8 +137,9 @@ class _Asking:
         plan = translate(context, found, None if self.staged else base.chain)
         if isinstance(plan, Miss):
             return plan
-        on_top = provide(layer, self.target, base.parent, self.labels, now=0)
-        on_top = attrs.evolve(on_top, companion=_longest(plan))
+        on_top = provide(
+            layer, self.target, base.parent, self.labels, now=0, companion=_longest(plan)
+        )
         if not fits((on_top, *base.chain), context.layout):
             return Miss(
                 Reason.TOO_LONG,

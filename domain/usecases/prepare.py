@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-import attrs
-
 from .. import labels as label_rules
 from ..layer import Miss, Reason
 from ..mounts import Mount, mounts_of
@@ -30,7 +28,7 @@ def prepare(
     """Make an active snapshot or provide a remote layer; see ``Snapshotter.prepare``."""
     require_name("key", key)
     given = label_rules.checked(labels)
-    base = base_for(context, key, parent)
+    base = base_for(context, key, parent, given.get(label_rules.TARGET, ""))
     until = deadline(context)
     _require_whole(context, base)
     if label_rules.TARGET in given:
@@ -64,9 +62,10 @@ def _require_whole(context: Context, base: Base) -> None:
 def _create(
     context: Context, kind: Kind, key: str, base: Base, labels: Mapping[str, str]
 ) -> tuple[Mount, ...]:
-    snapshot = begin(kind, key, base.parent, labels, now=context.clock.now())
+    identifier = context.store.new_identifier()
+    now = context.clock.now()
+    snapshot = begin(kind, key, base.parent, labels, now=now, identifier=identifier)
     owner = owner_of(snapshot, base.parent)
-    snapshot = attrs.evolve(snapshot, identifier=context.store.new_identifier())
     # The plan first: a chain that cannot be mounted must not leave a snapshot behind.
     mounts = mounts_of(snapshot, base.chain, context.layout)
     recorded = False

@@ -84,36 +84,39 @@ class _Attempt:
     key: str
     base: Base
     snapshot: Snapshot
-    fingerprint: str
+    fingerprint: str = ""
     companion: Companion | None = None
     made_companion: bool = False
 
     def run(self, transaction: Transaction) -> tuple[_Result, Companion | None]:
+        snapshot = self.snapshot
         require_unchanged(transaction, self.base)
-        if transaction.get(self.key) is not None:
+        there, provided = transaction.get_with_remote(
+            self.key, snapshot.parent_identifier, snapshot.target
+        )
+        if there is not None:
             raise AlreadyExistsError(f"snapshot {self.key!r} exists already")
-        if not self.snapshot.staged:
-            taken = self._taken(transaction)
-            if taken is not None:
-                return taken, None
-        companion = self.companion
-        if companion is not None:
-            present = transaction.find_companion(self.fingerprint)
-            if present is None and not self.made_companion:
-                # Cleanup took it since it was found.
-                return _Result.COMPANION_GONE, None
-            if present is None:
-                transaction.add_companion(companion, self.fingerprint)
-            else:
-                companion = present
-        transaction.insert(attrs.evolve(self.snapshot, companion=companion))
-        return _Result.RECORDED, companion
+        if provided is not None and not snapshot.staged:
+            return _Result.THERE_ALREADY, None
+        if self.companion is None:
+            return self._insert(transaction, snapshot), None
+        present = transaction.find_companion(self.fingerprint)
+        if present is None and not self.made_companion:
+            # Cleanup took it since it was found.
+            return _Result.COMPANION_GONE, None
+        companion = present or self.companion
+        result = self._insert(transaction, attrs.evolve(snapshot, companion=companion))
+        if result is _Result.RECORDED and present is None:
+            transaction.add_companion(companion, self.fingerprint)
+        return result, companion if result is _Result.RECORDED else None
 
-    def _taken(self, records: Records) -> _Result | None:
-        remote = records.find_remote(self.snapshot.parent_identifier, self.snapshot.target)
-        if remote is not None:
-            return _Result.THERE_ALREADY
-        return None if records.get(self.snapshot.name) is None else _Result.NAME_TAKEN
+    @staticmethod
+    def _insert(transaction: Transaction, snapshot: Snapshot) -> _Result:
+        try:
+            transaction.insert(snapshot)
+        except AlreadyExistsError:
+            return _Result.NAME_TAKEN
+        return _Result.RECORDED
 
 
 def _record(
@@ -142,17 +145,17 @@ def _attempt(
     if target is None or path is None or accepted.plan is None:
         raise AssertionError("a hit has a target, a configured source and a plan")
     layer, now = accepted.hit.layer, context.clock.now()
-    snapshot = (
-        stage(layer, key, target, labels, now=now)
-        if accepted.staged
-        else provide(layer, target, base.parent, labels, now=now)
-    )
     identifier = context.store.new_identifier()
-    snapshot = attrs.evolve(snapshot, identifier=identifier)
-    attempt = _Attempt(key, base, snapshot, accepted.plan.fingerprint_for(layer.digest))
+    if accepted.staged:
+        staged = stage(layer, key, target, labels, now=now)
+        snapshot = attrs.evolve(staged, identifier=identifier)
+    else:
+        snapshot = provide(layer, target, base.parent, labels, now=now, identifier=identifier)
+    attempt = _Attempt(key, base, snapshot)
     result, used = None, None
     try:
         if accepted.plan:
+            attempt.fingerprint = accepted.plan.fingerprint_for(layer.digest)
             _find_or_build(context, accepted.plan, attempt)
         context.directories.link_layer(identifier, path)
         result, used = context.store.write(attempt.run)
@@ -161,7 +164,7 @@ def _attempt(
             context.directories.remove(identifier)
         if attempt.made_companion and attempt.companion is not None and used != attempt.companion:
             context.companions.remove(attempt.companion.number)
-    return result, attrs.evolve(snapshot, companion=used)
+    return result, snapshot if used is None else attrs.evolve(snapshot, companion=used)
 
 
 def _find_or_build(context: Context, plan: Plan, attempt: _Attempt) -> None:

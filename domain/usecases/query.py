@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from ..filters import Filter, parse
+from ..filters import Filter, Pins, parse
 from ..ports.store import Position
 from ..snapshot import NOTHING_LOCAL, Kind, Snapshot, Usage
 from .base import existing, require_name
@@ -27,7 +27,7 @@ def _batches(context: Context, chosen: Filter) -> Iterator[Sequence[Snapshot]]:
     pins = chosen.pins
     after: Position | None = None
     batch: list[Snapshot] = []
-    while page := _page(context, chosen, after):
+    while page := _page(context, pins, after):
         after = Position.of(page[-1])
         batch += [snapshot for snapshot in page if chosen.matches(snapshot)]
         last = len(page) < BATCH or pins.name is not None
@@ -43,8 +43,8 @@ def _batches(context: Context, chosen: Filter) -> Iterator[Sequence[Snapshot]]:
         yield batch
 
 
-def _page(context: Context, chosen: Filter, after: Position | None) -> Sequence[Snapshot]:
-    return context.store.read(lambda r: r.page(chosen.pins, after, BATCH))
+def _page(context: Context, pins: Pins, after: Position | None) -> Sequence[Snapshot]:
+    return context.store.read(lambda r: r.page(pins, after, BATCH))
 
 
 def usage(context: Context, key: str) -> Usage:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -30,7 +31,7 @@ from cvmfs_snapshotter.domain.events import (
     OwnersLost,
     SnapshotCommitted,
 )
-from cvmfs_snapshotter.domain.layer import Digest, Hit, Miss, Reason, chain_id
+from cvmfs_snapshotter.domain.layer import Digest, Hit, Miss, Reason, Trouble, chain_id
 from cvmfs_snapshotter.domain.mounts import Mount
 from cvmfs_snapshotter.domain.policy import ImpliedDirectories, Ownership, Policy, Whiteouts
 from cvmfs_snapshotter.domain.ports.snapshotter import Snapshotter
@@ -1132,3 +1133,34 @@ class SnapshotterContract:
             bench, FailedPreconditionError, lambda: bench.snapshotter.prepare("c", "n", {})
         )
         assert "bytes" in message
+
+    def test_a_taken_name_makes_the_layer_a_miss(self, bench: Bench) -> None:
+        """It is unpacked, and nothing that was made for it stays."""
+        bench.snapshotter.prepare(f"{DIFF_1}@0", "", {})
+        bench.sources.publish("unpacked", BLOB_1, names=WITH_WHITEOUT)
+        bench.snapshotter.prepare("k", "", pull_labels(DIFF_1))
+
+        outcome = last_decision(bench).outcome
+        assert isinstance(outcome, Miss)
+        assert Reason.NAME_TAKEN is outcome.reason
+        assert [] == list(bench.context.companions.present())
+        assert [] == list(bench.store.write(lambda t: t.claim_unused_companions(10)))
+        identifiers = {bench.record("k").identifier, bench.record(f"{DIFF_1}@0").identifier}
+        assert identifiers == set(bench.context.directories.present())
+
+    def test_a_key_that_is_taken_meanwhile_is_refused(self, bench: Bench) -> None:
+        """Somebody else takes it while the layer is looked up: no snapshot is provided."""
+        bench.sources.publish("unpacked", BLOB_1)
+        look = bench.sources.look_above
+
+        def late(*arguments: Any) -> Hit | Miss | Trouble:
+            other = Snapshot(9_999, "k", 0, "", Kind.ACTIVE, 1, 1, {})
+            bench.store.write(lambda t: t.insert(other))
+            return look(*arguments)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bench.sources, "look_above", late)
+            with pytest.raises(AlreadyExistsError, match="'k' exists already"):
+                bench.snapshotter.prepare("k", "", pull_labels(DIFF_1))
+
+        assert [] == listed(bench.snapshotter, containerd_filter(DIFF_1, ""))

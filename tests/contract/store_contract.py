@@ -179,7 +179,7 @@ class StoreContract:
 
         def work(transaction: Transaction) -> tuple[Snapshot | None, Snapshot | None]:
             transaction.insert(made)
-            before = transaction.find_remote(0, str(TARGET))
+            before = transaction.get_with_remote("", 0, str(TARGET))[1]
             transaction.bury(made.identifier)
             return before, transaction.get("r")
 
@@ -227,10 +227,30 @@ class StoreContract:
         add(store, local("local", target=str(TARGET)))
         alone, on_base = add(store, remote("alone")), add(store, remote("on base", base))
 
-        assert alone == store.read(lambda r: r.find_remote(0, str(TARGET)))
-        assert on_base == store.read(lambda r: r.find_remote(base.identifier, str(TARGET)))
-        assert store.read(lambda r: r.find_remote(0, str(OTHER))) is None
-        assert store.read(lambda r: r.find_remote(on_base.identifier, str(TARGET))) is None
+        assert alone == store.read(lambda r: r.get_with_remote("", 0, str(TARGET))[1])
+        assert on_base == store.read(
+            lambda r: r.get_with_remote("", base.identifier, str(TARGET))[1]
+        )
+        assert store.read(lambda r: r.get_with_remote("", 0, str(OTHER))[1]) is None
+        assert (
+            store.read(lambda r: r.get_with_remote("", on_base.identifier, str(TARGET))[1]) is None
+        )
+
+    def test_a_name_and_a_remote_snapshot_are_found_in_one_look(self, store: Store) -> None:
+        """Each is given whether or not the other one is there; staged ones are never given."""
+        named, other = add(store, local("named", target=str(TARGET))), add(store, remote("other"))
+        staged = attrs.evolve(remote("staged", target=OTHER), kind=Kind.ACTIVE, staged=True)
+        staged = add(store, staged)
+
+        def look(name: str, target: object) -> tuple[Snapshot | None, Snapshot | None]:
+            return store.read(lambda r: r.get_with_remote(name, 0, str(target)))
+
+        assert (named, other) == look("named", TARGET)
+        assert (named, None) == look("named", OTHER)
+        assert (None, other) == look("nothing", TARGET)
+        assert (other, other) == look("other", TARGET)
+        assert (staged, None) == look("staged", OTHER)
+        assert (None, None) == look("nothing", OTHER)
 
     def test_local_snapshots_may_share_parent_and_target(self, store: Store) -> None:
         """Every namespace of containerd unpacks the same layer for itself."""
@@ -510,7 +530,7 @@ class StoreContract:
 
         def provide(identifier: int) -> None:
             def once(transaction: Transaction) -> bool:
-                if transaction.find_remote(0, str(TARGET)) is not None:
+                if transaction.get_with_remote("", 0, str(TARGET))[1] is not None:
                     return False
                 transaction.insert(attrs.evolve(remote("r"), identifier=identifier))
                 return True

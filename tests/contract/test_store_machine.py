@@ -117,7 +117,7 @@ class StoreMachine(RuleBasedStateMachine):
         )
 
         def operation(transaction: Transaction) -> None:
-            found = transaction.find_remote(number, wanted) is not None
+            found = transaction.get_with_remote("", number, wanted)[1] is not None
             assert found == there
             if is_remote and found:
                 return

@@ -63,7 +63,7 @@ def real_name(core: Core, state: State, name: str) -> str:
         return name
     parent = core.record(real_name(core, state, entry.parent)).identifier if entry.parent else 0
     found = core.context.store.read(
-        lambda r: r.find_remote(parent, entry.labels[label_rules.TARGET])
+        lambda r: r.get_with_remote("", parent, entry.labels[label_rules.TARGET])[1]
     )
     return found.name if found is not None else name
 

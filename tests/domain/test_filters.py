@@ -4,12 +4,12 @@ import re
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cvmfs_snapshotter.domain.errors import InvalidArgumentError
-from cvmfs_snapshotter.domain.filter_scanner import unquote
-from cvmfs_snapshotter.domain.filters import Pins, parse
+from cvmfs_snapshotter.domain.filter_scanner import Scanner, unquote
+from cvmfs_snapshotter.domain.filters import Filter, Pins, parse
 from cvmfs_snapshotter.domain.ports.patterns import Pattern
 from cvmfs_snapshotter.domain.snapshot import Kind, Snapshot
 
@@ -238,3 +238,40 @@ def test_no_filter_breaks_the_parser(texts: list[str]) -> None:
     except InvalidArgumentError:
         return
     assert chosen.matches(SNAPSHOT) in {True, False}
+
+
+_FIELDS = st.sampled_from(
+    ["name", 'labels."a.b"', 'labels."c\\"d"', "labels.x", '"name"', "é", ""]
+)
+_OPERATORS = st.sampled_from(["==", "==", "==", "===", "=", "!=", "~=", "", " == "])
+_VALUES = st.sampled_from(
+    ["sha256:a-b", '"a.b"', '"c\\"d"', '"', "x.9!", "é", "/x/", "|", " x", ""]
+)
+_TAILS = st.sampled_from(["", ",", "=", ".x", " ", "\n", "x", '"', ",name"])
+
+
+@example(['name=="a.b"='])
+@example(["name==x x"])
+@given(st.lists(st.tuples(_FIELDS, _OPERATORS, _VALUES, _TAILS).map("".join), max_size=2))
+def test_a_plain_selector_is_read_as_word_after_word_would(selectors: list[str]) -> None:
+    """What is gone over at once means the same, and is refused alike, as when it is scanned."""
+
+    def read() -> Filter | str:
+        try:
+            return parse([",".join(selectors)], StandardPatterns())
+        except InvalidArgumentError as error:
+            return str(error)
+
+    at_once = read()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Scanner, "equality", lambda _: None)
+        word_by_word = read()
+
+    # Two compiled patterns are never equal.
+    assert _without_patterns(word_by_word) == _without_patterns(at_once)
+
+
+def _without_patterns(read: Filter | str) -> object:
+    if isinstance(read, str):
+        return read
+    return [[attrs.evolve(s, pattern=None) for s in selectors] for selectors in read.alternatives]

@@ -33,7 +33,8 @@ def plan(connection: sqlite3.Connection, statement: str) -> list[str]:
 
 LOOKUPS = [
     ("GET", statements.GET, "autoindex"),
-    ("FIND_REMOTE", statements.FIND_REMOTE, "(target=? AND parent_id=? AND local=?)"),
+    ("GET_WITH_REMOTE", statements.GET_WITH_REMOTE, "(target=? AND parent_id=? AND local=?)"),
+    ("PAGE_OF_TARGET", statements.PAGE_OF_TARGET, "(target=? AND parent_id=? AND local>?)"),
     ("CHAIN", statements.CHAIN, "INTEGER PRIMARY KEY"),
     ("HAS_CHILDREN", statements.HAS_CHILDREN, "ix_snapshots_parent"),
     ("IDENTIFIER_OF", statements.IDENTIFIER_OF, "autoindex"),
@@ -87,3 +88,10 @@ def test_a_page_is_a_search(
         assert any("ix_snapshots_parent (parent_id=? AND local=? AND rowid>?)" in s for s in steps)
     if not parent and not target and not name:
         assert any("ix_snapshots_local (local=? AND rowid>?)" in s for s in steps), steps
+
+
+def test_what_follows_a_hit_is_read_in_order(connection: sqlite3.Connection) -> None:
+    """The listing by parent and target, one for each remote layer, sorts nothing."""
+    steps = plan(connection, statements.PAGE_OF_TARGET)
+
+    assert [] == [step for step in steps if "TEMP B-TREE" in step]
