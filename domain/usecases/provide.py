@@ -138,27 +138,22 @@ def _attempt(
     context: Context, key: str, base: Base, labels: Mapping[str, str], accepted: Accepted
 ) -> tuple[_Result, Snapshot]:
     target = Digest.parse(labels[label_rules.TARGET])
-    path = context.sources.path(accepted.hit.layer)
-    if target is None or path is None or accepted.plan is None:
-        raise AssertionError("a hit has a target, a configured source and a plan")
+    if target is None or accepted.plan is None:
+        raise AssertionError("a hit that is used has a target and a plan")
     layer, now = accepted.hit.layer, context.clock.now()
     snapshot = (
         stage(layer, key, target, labels, now=now)
         if accepted.staged
         else provide(layer, target, base.parent, labels, now=now)
     )
-    identifier = context.store.new_identifier()
-    snapshot = attrs.evolve(snapshot, identifier=identifier)
+    snapshot = attrs.evolve(snapshot, identifier=context.store.new_identifier())
     attempt = _Attempt(key, base, snapshot, accepted.plan.fingerprint_for(layer.digest))
-    result, used = None, None
+    used = None
     try:
         if accepted.plan:
             _find_or_build(context, accepted.plan, attempt)
-        context.directories.link_layer(identifier, path)
         result, used = context.store.write(attempt.run)
     finally:
-        if result is not _Result.RECORDED:
-            context.directories.remove(identifier)
         if attempt.made_companion and attempt.companion is not None and used != attempt.companion:
             context.companions.remove(attempt.companion.number)
     return result, attrs.evolve(snapshot, companion=used)
