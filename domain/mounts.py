@@ -1,16 +1,18 @@
 """The mounts that containerd gets for a snapshot, and whether they fit.
 
-A lower directory is named by a short link in ``<root>/l``: to the layer on its source for a remote
-snapshot, to the snapshot's own directory for a local one. overlayfs follows the link when it is
-mounted, so that no mount of our own is needed and option strings stay short.
+A lower directory is named directly: the layer on its source for a remote snapshot, the snapshot's
+own directory for a local one. Where the option string would be too long for that, or a path has a
+character that means something there, short links in ``<root>/l`` name them instead. overlayfs
+follows a link when it is mounted, so that no mount of our own is needed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import attrs
 
 from . import labels as label_rules
 from .errors import FailedPreconditionError
+from .layer import Layer
 from .snapshot import Kind, Snapshot
 
 OPTION_BYTES = 4095 - 32
@@ -20,9 +22,14 @@ bytes are left for what containerd and its shim add (``ro``, ``volatile``)."""
 MOST_LOWERS = 500
 """Most lower directories of an overlay (the kernel's ``OVL_MAX_STACK``)."""
 
-_COMPACTED_FROM = 4096 - 512
-"""containerd (``core/mount/mount_linux.go``) shortens option strings of at least this many
-bytes."""
+COMPACTED_FROM = 4096 - 512
+"""containerd (``core/mount/mount_linux.go``) shortens option strings of at least this many bytes:
+it changes into the directory that the lower ones have in common. Links have one; layers do not."""
+
+_SPECIAL = frozenset(":,\\\n\0")
+
+PathOf = Callable[[Layer], str | None]
+"""Gives the path of a layer on its source as containerd mounts it; None if that is not known."""
 
 
 @attrs.frozen
@@ -78,7 +85,50 @@ class Layout:
         return f"{self.root}/l/s"
 
 
-def lowers(chain: Sequence[Snapshot], layout: Layout) -> tuple[str, ...]:
+@attrs.frozen
+class Link:
+    """A link to a lower directory that must be there before its overlay is mounted.
+
+    Attributes:
+        identifier: of the snapshot that it names.
+        path: of its layer, for a remote one; None for its own files.
+    """
+
+    identifier: int
+    path: str | None
+
+
+@attrs.frozen
+class Lower:
+    """One lower directory, by both of its names.
+
+    Attributes:
+        link: the short one.
+        path: the direct one, or the link of a companion, which is always there; None if it is not
+            known.
+        made: the link that is made for the short one; None if it is there, or where it should lead
+            to is not known.
+    """
+
+    link: str
+    path: str | None
+    made: Link | None = None
+
+
+@attrs.frozen
+class MountPlan:
+    """How to mount a snapshot, and what must be done first.
+
+    Attributes:
+        mounts: for containerd; one.
+        links: those that the mounts name; empty if lower directories are named directly.
+    """
+
+    mounts: tuple[Mount, ...]
+    links: tuple[Link, ...] = ()
+
+
+def lowers(chain: Sequence[Snapshot], layout: Layout, path_of: PathOf) -> tuple[Lower, ...]:
     """Stack the lower directories of a chain.
 
     A layer that occurs more than once is stacked where it is topmost: the kernel refuses a
@@ -90,31 +140,52 @@ def lowers(chain: Sequence[Snapshot], layout: Layout) -> tuple[str, ...]:
     Args:
         chain: the committed snapshots from the topmost to the bottom.
         layout: where they are.
+        path_of: tells where layers are.
 
     Returns:
-        Paths of the lower directories, topmost first.
+        The lower directories, topmost first.
     """
-    stack: list[str] = []
+    stack: list[Lower] = []
     seen: set[str] = set()
     for snapshot in chain:
         if snapshot.layer is not None:
             if not seen:
-                stack.append(layout.hider)
+                stack.append(_always_linked(layout.hider))
             if snapshot.layer.digest.hex in seen:
                 continue
             seen.add(snapshot.layer.digest.hex)
-        stack += _with_companion(snapshot, layout)
+        stack += _with_companion(snapshot, layout, path_of)
     return tuple(stack)
 
 
-def _with_companion(snapshot: Snapshot, layout: Layout) -> list[str]:
+def _with_companion(snapshot: Snapshot, layout: Layout, path_of: PathOf) -> list[Lower]:
     companion = snapshot.companion
     above = [layout.above(companion.number)] if companion and companion.above else []
     below = [layout.below(companion.number)] if companion and companion.below else []
-    return [*above, layout.link(snapshot.identifier), *below]
+    return [
+        *map(_always_linked, above),
+        _lower(snapshot, layout, path_of),
+        *map(_always_linked, below),
+    ]
 
 
-def mounts_of(snapshot: Snapshot, chain: Sequence[Snapshot], layout: Layout) -> tuple[Mount, ...]:
+def _lower(snapshot: Snapshot, layout: Layout, path_of: PathOf) -> Lower:
+    link = layout.link(snapshot.identifier)
+    if snapshot.layer is None:
+        path = layout.files(snapshot.identifier)
+        return Lower(link, path, Link(snapshot.identifier, None))
+    on_source = path_of(snapshot.layer)
+    made = None if on_source is None else Link(snapshot.identifier, on_source)
+    return Lower(link, on_source, made)
+
+
+def _always_linked(link: str) -> Lower:
+    return Lower(link, link)
+
+
+def plan_mounts(
+    snapshot: Snapshot, chain: Sequence[Snapshot], layout: Layout, path_of: PathOf
+) -> MountPlan:
     """Say how to mount an active snapshot or a view.
 
     =======  =========================  =======================================
@@ -133,38 +204,48 @@ def mounts_of(snapshot: Snapshot, chain: Sequence[Snapshot], layout: Layout) -> 
     To containerd 2.4 a last mount with ``ro`` says that there is nothing to unpack; no other
     active snapshot has one.
 
+    The lower directories of one overlay are named directly, or all of them by links. This is the
+    only place where that is decided.
+
     Args:
         snapshot: active or view.
         chain: what it stands on, from the topmost to the bottom.
         layout: where things are.
+        path_of: tells where layers are.
 
     Returns:
-        The mounts; one.
+        The mounts, and the links that they need.
 
     Raises:
         FailedPreconditionError: the options do not fit the page that mount(2) takes.
     """
     active = snapshot.kind is Kind.ACTIVE
     if active and snapshot.staged:
-        return (_overlay(snapshot, ("ro", *layout.options), lowers((snapshot,), layout)),)
+        stack = lowers((snapshot,), layout, path_of)
+        return _overlay(snapshot, ("ro", *layout.options), stack)
     over_nothing = active and not chain and label_rules.OVER_NOTHING in snapshot.labels
     if not chain and not over_nothing:
-        return (_bind(layout.files(snapshot.identifier), writable=active),)
+        return _bind(layout.files(snapshot.identifier), writable=active)
     if not active and len(chain) == 1 and not chain[0].remote:
-        return (_bind(layout.files(chain[0].identifier), writable=False),)
+        return _bind(layout.files(chain[0].identifier), writable=False)
     options = [*layout.options]
     if active:
         options += [
             f"workdir={layout.work(snapshot.identifier)}",
             f"upperdir={layout.files(snapshot.identifier)}",
         ]
-    stack = (layout.hider,) if over_nothing else lowers(chain, layout)
-    return (_overlay(snapshot, options, stack),)
+    hider = _always_linked(layout.hider)
+    stack = (hider,) if over_nothing else lowers(chain, layout, path_of)
+    return _overlay(snapshot, options, stack)
 
 
-def _overlay(snapshot: Snapshot, others: Iterable[str], stack: Sequence[str]) -> Mount:
-    options = (*others, f"lowerdir={':'.join(stack)}")
-    length = option_bytes(options, stack)
+def _overlay(snapshot: Snapshot, others: Sequence[str], stack: Sequence[Lower]) -> MountPlan:
+    options = _direct_options(others, stack)
+    links: tuple[Link, ...] = ()
+    if options is None:
+        options = _with_lowers(others, [lower.link for lower in stack])
+        links = tuple(lower.made for lower in stack if lower.made is not None)
+    length = option_bytes(options, [lower.link for lower in stack])
     if length > OPTION_BYTES:
         raise FailedPreconditionError(
             f"snapshot {snapshot.name!r} has {len(stack)} lower directories, whose options take "
@@ -175,11 +256,27 @@ def _overlay(snapshot: Snapshot, others: Iterable[str], stack: Sequence[str]) ->
             f"snapshot {snapshot.name!r} has {len(stack)} lower directories; the kernel takes "
             f"{MOST_LOWERS}"
         )
-    return Mount("overlay", "overlay", options)
+    return MountPlan((Mount("overlay", "overlay", options),), links)
 
 
-def _bind(path: str, *, writable: bool) -> Mount:
-    return Mount("bind", path, ("rw" if writable else "ro", "rbind"))
+def _direct_options(others: Sequence[str], stack: Sequence[Lower]) -> tuple[str, ...] | None:
+    paths = [lower.path for lower in stack if lower.path is not None]
+    if len(paths) < len(stack) or not all(map(_SPECIAL.isdisjoint, paths)):
+        return None
+    options = _with_lowers(others, paths)
+    return options if _joined_bytes(options) < COMPACTED_FROM else None
+
+
+def _with_lowers(others: Sequence[str], paths: Sequence[str]) -> tuple[str, ...]:
+    return (*others, f"lowerdir={':'.join(paths)}")
+
+
+def _bind(path: str, *, writable: bool) -> MountPlan:
+    return MountPlan((Mount("bind", path, ("rw" if writable else "ro", "rbind")),))
+
+
+def _joined_bytes(options: Iterable[str]) -> int:
+    return sum(len(option.encode()) + 1 for option in options) - 1
 
 
 def option_bytes(options: Iterable[str], stack: Sequence[str]) -> int:
@@ -190,13 +287,13 @@ def option_bytes(options: Iterable[str], stack: Sequence[str]) -> int:
 
     Args:
         options: the options, ``lowerdir`` among them.
-        stack: the lower directories in it.
+        stack: the lower directories in it, by their links.
 
     Returns:
         Bytes, without the final NUL.
     """
-    length = sum(len(option.encode()) + 1 for option in options) - 1
-    if length < _COMPACTED_FROM or len(stack) < 2:  # noqa: PLR2004 - one has nothing in common
+    length = _joined_bytes(options)
+    if length < COMPACTED_FROM or len(stack) < 2:  # noqa: PLR2004 - one has nothing in common
         return length
     # All links are in one directory, so what they have in common is at least that.
     shared = len(stack[0].rpartition("/")[0].encode()) + 1
@@ -204,7 +301,9 @@ def option_bytes(options: Iterable[str], stack: Sequence[str]) -> int:
 
 
 def fits(chain: Sequence[Snapshot], layout: Layout) -> bool:
-    """Tell whether a container could stand on a chain.
+    """Tell whether a container could stand on a chain whose lower directories links name.
+
+    Where layers are does not matter then, nor whether that changes.
 
     Args:
         chain: from the topmost to the bottom.
@@ -224,7 +323,7 @@ def fits(chain: Sequence[Snapshot], layout: Layout) -> bool:
         labels={},
     )
     try:
-        mounts_of(longest, chain, layout)
+        plan_mounts(longest, chain, layout, lambda _: None)
     except FailedPreconditionError:
         return False
     return True

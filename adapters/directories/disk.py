@@ -4,7 +4,8 @@
 ``snapshots/<id>/fs``                   0755   the files of a local snapshot
 ``snapshots/<id>/work``                 0711   beside those of an active one, for overlayfs
 ``companions/shared``                   0755   hides catalog markers
-``l/<id>``                                     link: ``../snapshots/<id>/fs``, or a remote layer
+``l/<id>``                                     link: ``../snapshots/<id>/fs``, or a remote layer;
+                                               made where a mount needs a short name
 ``l/s``                                        link: ``../companions/shared``
 ======================================  =====  ====================================
 
@@ -17,7 +18,7 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -86,11 +87,9 @@ class DiskDirectories:
         owner = self._owner_of(owner) if isinstance(owner, int) else owner
         path = self._directory(identifier)
         with medium(path, "made"), ExitStack() as undo:
-            require_real(self._snapshots, self._links)
+            require_real(self._snapshots)
             self._create(path, owner, undo)
             make_directory(path / "work", _WORK)
-            undo.callback((path / "work").rmdir)
-            self._link(identifier).symlink_to(_files_from_link(identifier))
             undo.pop_all()
 
     def create_empty(self, identifier: int) -> None:
@@ -123,8 +122,8 @@ class DiskDirectories:
 
     def link_layer(self, identifier: int, path: str) -> None:
         """See ``Directories.link_layer``."""
-        # Asked for every layer of every container, and nearly always there: a path as a text, and
-        # one system call.
+        # Asked for every layer of every container that needs links: a path as a text, and one
+        # system call where the link is there.
         with suppress(OSError):
             if os.readlink(f"{self._root}/l/{identifier}") == path:  # noqa: PTH115 - see above
                 return
@@ -136,40 +135,36 @@ class DiskDirectories:
         """See ``Directories.link_files``."""
         self.link_layer(identifier, _files_from_link(identifier))
 
-    def is_linked(self, identifier: int, path: str | None = None) -> bool:
-        """See ``Directories.is_linked``."""
+    def is_astray(self, identifier: int, path: str | None = None) -> bool:
+        """See ``Directories.is_astray``."""
         link, wanted = self._link(identifier), path or _files_from_link(identifier)
         with medium(link, "read"):
-            return link.is_symlink() and str(link.readlink()) == wanted
+            if link.is_symlink():
+                return str(link.readlink()) != wanted
+            # Something else is in the place of a link.
+            return os.path.lexists(link)
 
-    def has_files(self, identifier: int) -> bool:
-        """See ``Directories.has_files``."""
-        if self._is_there(identifier, "fs"):
-            return True
-        path = self._directory(identifier) / "fs"
-        with medium(path, "read"):
+    def without_files(self, identifiers: Iterable[int]) -> Sequence[int]:
+        """See ``Directories.without_files``."""
+        with medium(self._snapshots, "read"):
             require_real(self._snapshots)
-            return is_directory(path)
+        return [i for i in identifiers if not self._is_there(i, "fs")]
 
     def _is_there(self, identifier: int, name: str) -> bool:
-        # As in `link_layer`: this is asked for every layer of every container.
+        # Asked for every layer of every container: a path as a text, and one system call.
+        path = f"{self._root}/snapshots/{identifier}/{name}"
         with suppress(OSError):
-            base = f"{self._root}/snapshots"
             # A link in the place of it is not followed.
-            return stat.S_ISDIR(os.lstat(base).st_mode) and stat.S_ISDIR(
-                os.lstat(f"{base}/{identifier}/{name}").st_mode
-            )
-        return False
+            return stat.S_ISDIR(os.lstat(path).st_mode)
+        with medium(Path(path), "read"):
+            return is_directory(Path(path))
 
     def mend_active(self, identifier: int, owner: tuple[int, int] | int) -> bool:
         """See ``Directories.mend_active``."""
-        if self._is_there(identifier, "fs") and self._is_there(identifier, "work"):
-            self.link_files(identifier)
+        if not self.without_files((identifier,)) and self._is_there(identifier, "work"):
             return False
         owner = self._owner_of(owner) if isinstance(owner, int) else owner
-        missing = self._mend(identifier, {"fs": (_FILES, owner), "work": (_WORK, (0, 0))})
-        self.link_files(identifier)
-        return missing
+        return self._mend(identifier, {"fs": (_FILES, owner), "work": (_WORK, (0, 0))})
 
     def mend_empty(self, identifier: int) -> bool:
         """See ``Directories.mend_empty``."""

@@ -1,7 +1,7 @@
 """Directories of snapshots, remembered."""
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 
 import attrs
 
@@ -46,10 +46,7 @@ class MemoryDirectories:
         """See ``Directories.create_active``."""
         with self._lock:
             owner = self._owner_of(owner) if isinstance(owner, int) else owner
-            if identifier in self.links:
-                raise ResourceExhaustedError(f"link {identifier} exists already")
             self._create(identifier, Directory(owner, writable=True))
-            self.links[identifier] = f"../snapshots/{identifier}/fs"
 
     def create_empty(self, identifier: int) -> None:
         """See ``Directories.create_empty``."""
@@ -72,23 +69,22 @@ class MemoryDirectories:
         """See ``Directories.link_files``."""
         self.link_layer(identifier, f"../snapshots/{identifier}/fs")
 
-    def is_linked(self, identifier: int, path: str | None = None) -> bool:
-        """See ``Directories.is_linked``."""
+    def is_astray(self, identifier: int, path: str | None = None) -> bool:
+        """See ``Directories.is_astray``."""
+        wanted = path or f"../snapshots/{identifier}/fs"
         with self._lock:
-            return self.links.get(identifier) == (path or f"../snapshots/{identifier}/fs")
+            return self.links.get(identifier, wanted) != wanted
 
-    def has_files(self, identifier: int) -> bool:
-        """See ``Directories.has_files``."""
+    def without_files(self, identifiers: Iterable[int]) -> Sequence[int]:
+        """See ``Directories.without_files``."""
         with self._lock:
-            return identifier in self.directories
+            return [i for i in identifiers if i not in self.directories]
 
     def mend_active(self, identifier: int, owner: tuple[int, int] | int) -> bool:
         """See ``Directories.mend_active``."""
         with self._lock:
             owner = self._owner_of(owner) if isinstance(owner, int) else owner
-            missing = self._mend(identifier, Directory(owner, writable=True))
-            self.links[identifier] = f"../snapshots/{identifier}/fs"
-            return missing
+            return self._mend(identifier, Directory(owner, writable=True))
 
     def mend_empty(self, identifier: int) -> bool:
         """See ``Directories.mend_empty``."""

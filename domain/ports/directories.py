@@ -1,6 +1,6 @@
-"""Port: the local directories of snapshots and the links that name lower directories."""
+"""Port: the local directories of snapshots and the links that name some of them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from ..snapshot import Usage
@@ -13,7 +13,7 @@ class Directories(Protocol):
     """
 
     def create_active(self, identifier: int, owner: tuple[int, int] | int) -> None:
-        """Make an empty writable directory, its work directory and its link.
+        """Make an empty writable directory and its work directory.
 
         A failure leaves nothing behind.
 
@@ -39,8 +39,8 @@ class Directories(Protocol):
         """Make the link of a local snapshot lead to its files, whatever was there before."""
         ...
 
-    def is_linked(self, identifier: int, path: str | None = None) -> bool:
-        """Tell whether the link of a snapshot leads where it should.
+    def is_astray(self, identifier: int, path: str | None = None) -> bool:
+        """Tell whether a link of a snapshot is there and leads elsewhere than it should.
 
         Args:
             identifier: of the snapshot.
@@ -48,8 +48,8 @@ class Directories(Protocol):
         """
         ...
 
-    def has_files(self, identifier: int) -> bool:
-        """Tell whether the directory for the files of a local snapshot is there."""
+    def without_files(self, identifiers: Iterable[int]) -> Sequence[int]:
+        """Give those of some local snapshots whose directory for files is gone, in their order."""
         ...
 
     def mend_active(self, identifier: int, owner: tuple[int, int] | int) -> bool:

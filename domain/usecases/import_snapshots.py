@@ -238,8 +238,6 @@ def record_import(context: Context, plan: ImportPlan) -> None:
     context.store.raise_identifiers(highest)
     companions: dict[str, Companion] = {}
     snapshots = [_with_companion(context, one, companions) for one in plan.imported]
-    for snapshot in snapshots:
-        _link(context, snapshot)
     context.store.write(_insert_all(snapshots, companions))
 
 
@@ -255,14 +253,6 @@ def _with_companion(context: Context, one: Imported, companions: dict[str, Compa
             number, above=bool(one.plan.above), below=bool(one.plan.below)
         )
     return attrs.evolve(one.snapshot, companion=companions[fingerprint])
-
-
-def _link(context: Context, snapshot: Snapshot) -> None:
-    path = context.sources.path(snapshot.layer) if snapshot.layer else None
-    if path is not None:
-        context.directories.link_layer(snapshot.identifier, path)
-    elif snapshot.kind is not Kind.VIEW:
-        context.directories.link_files(snapshot.identifier)
 
 
 def _insert_all(

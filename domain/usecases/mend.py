@@ -2,7 +2,8 @@
 
 Records are durable when they are answered; directories and links are not. What held nothing can be
 made again: links, and the own directory of an active snapshot or of a view of nothing. The files
-of a local committed snapshot, which containerd unpacked, cannot.
+of a local committed snapshot, which containerd unpacked, cannot. Links are made when mounts name
+them, which few do.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from .. import labels as label_rules
 from ..errors import FailedPreconditionError, NotFoundError
 from ..events import DirectoryMade
+from ..mounts import Link
 from ..snapshot import Kind, Snapshot
 from .context import Context
 
@@ -48,35 +50,32 @@ def require_files(context: Context, chain: Sequence[Snapshot]) -> None:
     Raises:
         FailedPreconditionError: some are gone.
     """
-    for snapshot in chain:
-        if not snapshot.remote and not context.directories.has_files(snapshot.identifier):
-            raise FailedPreconditionError(
-                f"the files of snapshot {snapshot.name!r} are gone: "
-                f"{context.layout.files(snapshot.identifier)} does not exist; "
-                "remove the images and containers that use it and pull them again"
-            )
+    local = {snapshot.identifier: snapshot for snapshot in chain if not snapshot.remote}
+    for identifier in context.directories.without_files(local) if local else ():
+        raise FailedPreconditionError(
+            f"the files of snapshot {local[identifier].name!r} are gone: "
+            f"{context.layout.files(identifier)} does not exist; "
+            "remove the images and containers that use it and pull them again"
+        )
 
 
-def mend_chain(context: Context, chain: Sequence[Snapshot]) -> None:
-    """Make the links of a chain anew where a power cut has lost them.
+def make_links(context: Context, links: Sequence[Link]) -> None:
+    """Make the links that mounts name, whatever was there before.
 
-    The chain must be in use by a recorded snapshot, so that nobody removes it meanwhile.
+    What they name must be in use by a recorded snapshot, so that nobody removes it meanwhile.
 
     Args:
         context: the ports.
-        chain: what that snapshot stands on.
+        links: what the plan of the mounts asks for.
 
     Raises:
-        FailedPreconditionError: a companion is gone.
-        ResourceExhaustedError: a link cannot be made.
+        ResourceExhaustedError: one cannot be made.
     """
-    for snapshot in chain:
-        path = context.sources.path(snapshot.layer) if snapshot.layer else None
-        if path is not None:
-            context.directories.link_layer(snapshot.identifier, path)
-        elif not snapshot.remote:
-            context.directories.link_files(snapshot.identifier)
-    require_companions(context, chain)
+    for link in links:
+        if link.path is None:
+            context.directories.link_files(link.identifier)
+        else:
+            context.directories.link_layer(link.identifier, link.path)
 
 
 def require_companions(context: Context, chain: Sequence[Snapshot]) -> None:
@@ -108,7 +107,7 @@ def mend_own(context: Context, snapshot: Snapshot, chain: Sequence[Snapshot]) ->
 
     Raises:
         NotFoundError: it was removed meanwhile.
-        ResourceExhaustedError: a directory or link cannot be made.
+        ResourceExhaustedError: a directory cannot be made.
     """
     identifier = snapshot.identifier
     if snapshot.kind is Kind.ACTIVE:

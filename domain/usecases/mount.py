@@ -1,11 +1,17 @@
 """Mounts."""
 
-from ..mounts import Mount, mounts_of
+from ..mounts import Mount, plan_mounts
 from ..ports.store import Records
 from ..snapshot import Snapshot, require_mountable
 from .base import deadline, existing, require_name, require_reachable
 from .context import Context
-from .mend import mend_chain, mend_own, require_files, require_still_there
+from .mend import (
+    make_links,
+    mend_own,
+    require_companions,
+    require_files,
+    require_still_there,
+)
 
 
 def mounts(context: Context, key: str) -> tuple[Mount, ...]:
@@ -15,12 +21,14 @@ def mounts(context: Context, key: str) -> tuple[Mount, ...]:
     lowers = (snapshot, *chain) if snapshot.staged else chain
     require_files(context, lowers)
     require_reachable(context, key, lowers, deadline(context))
-    mend_chain(context, lowers)
+    plan = plan_mounts(snapshot, chain, context.layout, context.sources.path)
+    make_links(context, plan.links)
+    require_companions(context, lowers)
     if snapshot.staged:
         require_still_there(context, snapshot)
     else:
         mend_own(context, snapshot, chain)
-    return mounts_of(snapshot, chain, context.layout)
+    return plan.mounts
 
 
 def _with_chain(records: Records, key: str) -> tuple[Snapshot, tuple[Snapshot, ...]]:

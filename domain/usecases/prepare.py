@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from .. import labels as label_rules
 from ..layer import Miss, Reason
-from ..mounts import Mount, mounts_of
+from ..mounts import Mount, plan_mounts
 from ..ports.store import Transaction
 from ..snapshot import Kind, Snapshot, begin
 from .base import (
@@ -17,7 +17,7 @@ from .base import (
 )
 from .context import Context
 from .decide import comes_later
-from .mend import mend_chain, owner_of, require_companions, require_files
+from .mend import make_links, owner_of, require_companions, require_files
 from .provide import provide_if_published
 from .unasked import note_if_unpacked
 
@@ -34,7 +34,9 @@ def prepare(
     if label_rules.TARGET in given:
         done = provide_if_published(context, key, base, given, until)
         if not isinstance(done, Miss):
-            return mounts_of(done, (), context.layout)
+            plan = plan_mounts(done, (), context.layout, context.sources.path)
+            make_links(context, plan.links)
+            return plan.mounts
         if base.parent is None and (comes_later(base, given) or done.reason is Reason.WRONG_CHAIN):
             given[label_rules.OVER_NOTHING] = "true"
     else:
@@ -67,7 +69,7 @@ def _create(
     snapshot = begin(kind, key, base.parent, labels, now=now, identifier=identifier)
     owner = owner_of(snapshot, base.parent)
     # The plan first: a chain that cannot be mounted must not leave a snapshot behind.
-    mounts = mounts_of(snapshot, base.chain, context.layout)
+    plan = plan_mounts(snapshot, base.chain, context.layout, context.sources.path)
     recorded = False
     try:
         if kind is Kind.ACTIVE:
@@ -79,8 +81,9 @@ def _create(
     finally:
         if not recorded:
             context.directories.remove(snapshot.identifier)
-    mend_chain(context, base.chain)
-    return mounts
+    make_links(context, plan.links)
+    require_companions(context, base.chain)
+    return plan.mounts
 
 
 def _insert_new(transaction: Transaction, base: Base, snapshot: Snapshot) -> None:

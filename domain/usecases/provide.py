@@ -141,9 +141,8 @@ def _attempt(
     context: Context, key: str, base: Base, labels: Mapping[str, str], accepted: Accepted
 ) -> tuple[_Result, Snapshot]:
     target = Digest.parse(labels[label_rules.TARGET])
-    path = context.sources.path(accepted.hit.layer)
-    if target is None or path is None or accepted.plan is None:
-        raise AssertionError("a hit has a target, a configured source and a plan")
+    if target is None or accepted.plan is None:
+        raise AssertionError("a hit that is used has a target and a plan")
     layer, now = accepted.hit.layer, context.clock.now()
     identifier = context.store.new_identifier()
     if accepted.staged:
@@ -152,16 +151,13 @@ def _attempt(
     else:
         snapshot = provide(layer, target, base.parent, labels, now=now, identifier=identifier)
     attempt = _Attempt(key, base, snapshot)
-    result, used = None, None
+    used = None
     try:
         if accepted.plan:
             attempt.fingerprint = accepted.plan.fingerprint_for(layer.digest)
             _find_or_build(context, accepted.plan, attempt)
-        context.directories.link_layer(identifier, path)
         result, used = context.store.write(attempt.run)
     finally:
-        if result is not _Result.RECORDED:
-            context.directories.remove(identifier)
         if attempt.made_companion and attempt.companion is not None and used != attempt.companion:
             context.companions.remove(attempt.companion.number)
     return result, snapshot if used is None else attrs.evolve(snapshot, companion=used)

@@ -10,10 +10,11 @@ from ..containerd import ContainerdRecords, KnownSnapshot
 from ..filters import Pins
 from ..findings import Finding, Problem
 from ..layer import Layer, Miss
+from ..mounts import Link
 from ..ports.store import Position, Records
 from ..snapshot import Kind, Snapshot
 from .context import Context
-from .mend import mend_own
+from .mend import make_links, mend_own
 from .remove import cleanup
 from .translate import translate
 from .upkeep import adopt_orphans, discard_unrecorded_companions
@@ -123,12 +124,11 @@ class Reconciliation:
     def _local(self, snapshot: Snapshot, chain: Sequence[Snapshot]) -> Iterator[Finding]:
         subject, directories = _subject(snapshot), self.context.directories
         path = self._layer_path(snapshot)
-        linked = _has_link(snapshot, path)
-        if linked and not directories.is_linked(snapshot.identifier, path):
+        if self._is_astray(snapshot, path):
             wanted = path or self.context.layout.files(snapshot.identifier)
             detail = f"{self.context.layout.link(snapshot.identifier)} should lead to {wanted}"
             yield Finding(Problem.LINK, subject, detail, safe=True)
-        if _has_own(snapshot, chain) and not directories.has_files(snapshot.identifier):
+        if _has_own(snapshot, chain) and directories.without_files((snapshot.identifier,)):
             path = self.context.layout.files(snapshot.identifier)
             if self._can_be_made(snapshot, chain):
                 detail = f"{path} is gone, with what was written to it; an empty one can be made"
@@ -145,10 +145,14 @@ class Reconciliation:
 
     def _mend_link(self, snapshot: Snapshot) -> None:
         path = self._layer_path(snapshot)
-        if path is not None:
-            self.context.directories.link_layer(snapshot.identifier, path)
-        elif _has_link(snapshot, path):
-            self.context.directories.link_files(snapshot.identifier)
+        if self._is_astray(snapshot, path):
+            make_links(self.context, (Link(snapshot.identifier, path),))
+
+    def _is_astray(self, snapshot: Snapshot, path: str | None) -> bool:
+        if snapshot.remote and path is None:
+            # Where a layer on a source that is not configured any more should be, nobody knows.
+            return False
+        return self.context.directories.is_astray(snapshot.identifier, path)
 
     def _can_be_made(self, snapshot: Snapshot, chain: Sequence[Snapshot]) -> bool:
         """Whether an own directory can be made again: its parent must be there, for the owner."""
@@ -158,7 +162,7 @@ class Reconciliation:
         return (
             parent is None
             or parent.remote
-            or self.context.directories.has_files(parent.identifier)
+            or not self.context.directories.without_files((parent.identifier,))
         )
 
     def _rebuild(
@@ -288,11 +292,6 @@ def every_snapshot(records: Records) -> list[Snapshot]:
         found += page
         after = Position.of(page[-1])
     return found
-
-
-def _has_link(snapshot: Snapshot, path: str | None) -> bool:
-    # Where a layer on a source that is not configured any more should be, nobody knows.
-    return path is not None or not (snapshot.remote or snapshot.kind is Kind.VIEW)
 
 
 def _has_own(snapshot: Snapshot, chain: Sequence[Snapshot]) -> bool:

@@ -84,6 +84,8 @@ def discard_unrecorded_companions(context: Context) -> None:
 def follow_sources(context: Context, paths: Mapping[str, str]) -> None:
     """Make the links of remote snapshots lead to where their sources are mounted now.
 
+    Only links that are there are touched: whoever needs one more makes it.
+
     Where that fails, as on a full disk, the next start does it again. Until then each link is made
     right when its snapshot is used.
 
@@ -114,10 +116,12 @@ def _link_again(context: Context, source: str) -> int:
         layers = records.remote_layers(source)
         return [(i, path) for i, layer in layers if (path := context.sources.path(layer))]
 
-    links = context.store.read(on_source)
-    for identifier, path in links:
-        context.directories.link_layer(identifier, path)
-    return len(links)
+    directories, links = context.directories, 0
+    for identifier, path in context.store.read(on_source):
+        if directories.is_astray(identifier, path):
+            directories.link_layer(identifier, path)
+            links += 1
+    return links
 
 
 def measure_some(context: Context, limit: int = 10) -> int:

@@ -1,15 +1,18 @@
 """All about one snapshot."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import attrs
 
 from cvmfs_snapshotter.adapters import kernel
 from cvmfs_snapshotter.adapters.directories import DiskDirectories
+from cvmfs_snapshotter.adapters.layers.settings import below_root
 from cvmfs_snapshotter.domain.errors import FailedPreconditionError, SnapshotterError
 from cvmfs_snapshotter.domain.filters import Pins
-from cvmfs_snapshotter.domain.mounts import Layout, Mount, mounts_of
+from cvmfs_snapshotter.domain.layer import Layer
+from cvmfs_snapshotter.domain.mounts import Layout, Mount, PathOf, plan_mounts
 from cvmfs_snapshotter.domain.ports.store import Records
 from cvmfs_snapshotter.domain.snapshot import NOTHING_LOCAL, Kind, Snapshot, Usage, begin
 
@@ -26,9 +29,10 @@ class About:
         snapshot: its record.
         parents: what it stands on, from the topmost to the bottom.
         children: names of what stands on it.
-        path: where its files are: where its link leads to for a remote one. None if nothing is
-            there.
-        link: the path that names it as a lower directory; None if it cannot be one.
+        path: where its files are; on its source, which is not looked at, for a remote one. None
+            if nothing is there, or the daemon has not recorded where its source is.
+        link: the short path that names it as a lower directory where mounts need one; None if
+            there is none.
         companion: the paths that lie above and below its layer, to make it look as it should.
         usage: what it takes on disk, counted if no count is recorded; None if it cannot be.
         mounts: what containerd gets for it; for a committed one, for a view of it.
@@ -67,15 +71,17 @@ def about(root: str, key: str, others: Callable[[], Sequence[str]]) -> About | N
         found = databases.read(root, lambda records: _find(records, names, "")) if names else None
     if found is None:
         return None
-    (snapshot, *parents), children = found
+    (snapshot, *parents), children, places = found
     layout = Layout(root, kernel.overlay_options())
-    mounts, trouble = _mounts(snapshot, parents, layout)
+    path_of = _paths_on(places)
+    mounts, trouble = _mounts(snapshot, parents, layout, path_of)
+    link = layout.link(snapshot.identifier)
     return About(
         snapshot,
         tuple(parents),
         tuple(children),
-        _path(snapshot, layout),
-        layout.link(snapshot.identifier) if snapshot.kind is not Kind.VIEW else None,
+        _path(snapshot, layout, path_of),
+        link if os.path.lexists(link) else None,
         _companion(snapshot, layout),
         _usage(root, snapshot),
         mounts,
@@ -83,7 +89,7 @@ def about(root: str, key: str, others: Callable[[], Sequence[str]]) -> About | N
     )
 
 
-_Found = tuple[Sequence[Snapshot], Sequence[str]]
+_Found = tuple[Sequence[Snapshot], Sequence[str], Mapping[str, str]]
 
 
 def _find(records: Records, names: Sequence[str], number: str) -> _Found | None:
@@ -93,7 +99,7 @@ def _find(records: Records, names: Sequence[str], number: str) -> _Found | None:
     if not chain:
         return None
     children = pages(records, Pins(parent=chain[0].name))
-    return chain, [child.name for child in children]
+    return chain, [child.name for child in children], records.source_paths()
 
 
 def _number(text: str) -> int:
@@ -101,11 +107,18 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0  # noqa: PLR2004 - digits of 2**63
 
 
-def _path(snapshot: Snapshot, layout: Layout) -> str | None:
-    # Reading a link asks nothing of what it leads to.
+def _paths_on(places: Mapping[str, str]) -> PathOf:
+    def path_of(layer: Layer) -> str | None:
+        place = places.get(layer.source)
+        return None if place is None else f"{place}/{below_root(layer.digest)}"
+
+    return path_of
+
+
+def _path(snapshot: Snapshot, layout: Layout, path_of: PathOf) -> str | None:
+    if snapshot.layer is not None:
+        return path_of(snapshot.layer)
     try:
-        if snapshot.layer is not None:
-            return str(Path(layout.link(snapshot.identifier)).readlink())
         files = Path(layout.files(snapshot.identifier))
         return str(files) if files.is_dir() else None
     except OSError:
@@ -133,12 +146,12 @@ def _usage(root: str, snapshot: Snapshot) -> Usage | None:
 
 
 def _mounts(
-    snapshot: Snapshot, parents: Sequence[Snapshot], layout: Layout
+    snapshot: Snapshot, parents: Sequence[Snapshot], layout: Layout, path_of: PathOf
 ) -> tuple[tuple[Mount, ...], str]:
     shown, chain = snapshot, parents
     if snapshot.kind is Kind.COMMITTED:
         shown, chain = begin(Kind.VIEW, snapshot.name, snapshot, {}, now=0), (snapshot, *parents)
     try:
-        return mounts_of(shown, chain, layout), ""
+        return plan_mounts(shown, chain, layout, path_of).mounts, ""
     except FailedPreconditionError as error:
         return (), str(error)

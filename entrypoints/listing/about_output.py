@@ -64,7 +64,7 @@ def _lines(found: About, paint: Paint) -> Iterator[str]:
         "usage", f"{in_bytes(usage.size)}, {usage.inodes} inodes" if usage else "not to be counted"
     )
     yield _line("number", str(snapshot.identifier))
-    yield _line("path", found.path or "nothing is there")
+    yield _line("path", found.path or ("not known" if snapshot.remote else "nothing is there"))
     if found.link is not None:
         yield _line("link", found.link)
     yield from _list("companion", found.companion)

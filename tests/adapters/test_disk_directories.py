@@ -80,7 +80,8 @@ def test_modes(tmp_path: Path, mask: int) -> None:
 def test_links(root: Path, directories: DiskDirectories) -> None:
     """A link leads to a local snapshot by a relative path, to a layer by its absolute one."""
     directories.create_active(1, (0, 0))
-    directories.create_empty(2)
+    directories.link_files(1)
+    directories.create_active(2, (0, 0))
     directories.link_layer(3, "/cvmfs/x/.layers/layerfs")
 
     assert "../snapshots/1/fs" == str((root / "l/1").readlink())
@@ -119,6 +120,39 @@ def test_right_link_is_left_alone(root: Path, directories: DiskDirectories) -> N
     directories.link_layer(1, "/one")
 
     assert before.st_ino == (root / "l/1").lstat().st_ino
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_what_is_in_the_place_of_a_link(
+    root: Path, directories: DiskDirectories, kind: str
+) -> None:
+    """It leads nowhere, so that it is told as a link that leads elsewhere would be."""
+    place = root / "l/1"
+    place.touch() if kind == "file" else place.mkdir()
+
+    assert directories.is_astray(1)
+    assert directories.is_astray(1, "/one")
+    assert not directories.is_astray(2, "/one")
+
+
+def test_files_are_looked_for_in_few_calls(
+    directories: DiskDirectories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is done for every layer of every container: one call each, and one for all."""
+    for identifier in (1, 2, 3):
+        directories.create_active(identifier, (0, 0))
+    asked: list[str] = []
+    lstat = os.lstat
+
+    def note(path: str | Path, **more: int) -> os.stat_result:
+        asked.append(str(path))
+        return lstat(path, **more)
+
+    monkeypatch.setattr(os, "lstat", note)
+    monkeypatch.setattr(Path, "lstat", note)
+
+    assert [] == directories.without_files((1, 2, 3))
+    assert 4 == len(asked)
 
 
 def test_shared_companion(root: Path) -> None:
@@ -426,7 +460,7 @@ def test_full_disk(tmp_path: Path) -> None:
         directories = DiskDirectories(str(root))
         directories.prepare()
         directories.create_active(1, (0, 0))
-        for free in range(4):
+        for free in range(3):
             fill_inodes(tmp_path, keep=free)
             with pytest.raises(ResourceExhaustedError, match="No space left on device") as error:
                 directories.create_active(2, (0, 0))
@@ -434,6 +468,9 @@ def test_full_disk(tmp_path: Path) -> None:
             assert str(root / "snapshots/2") in str(error.value)
             assert {1} == set(directories.present())
             assert free == os.statvfs(tmp_path).f_ffree
+        fill_inodes(tmp_path, keep=0)
+        with pytest.raises(ResourceExhaustedError, match="No space left on device"):
+            directories.link_files(1)
         directories.remove(1)
         directories.create_active(3, (0, 0))
 

@@ -15,7 +15,7 @@ import pytest
 from cvmfs_snapshotter.adapters.directories import DiskDirectories
 from cvmfs_snapshotter.adapters.kernel import overlay_options
 from cvmfs_snapshotter.domain.layer import Digest, Layer
-from cvmfs_snapshotter.domain.mounts import Layout, Mount, mounts_of
+from cvmfs_snapshotter.domain.mounts import Layout, Mount, plan_mounts
 from cvmfs_snapshotter.domain.snapshot import Kind, Snapshot
 
 NOBODY = 65534
@@ -42,6 +42,7 @@ class Node:
     """A root directory, and a source that is mounted as a CVMFS client mounts a repository."""
 
     base: Path
+    mounted: Path
     layout: Layout
     directories: DiskDirectories
 
@@ -61,8 +62,11 @@ class Node:
             (files / ".cvmfsautocatalog").touch()
             shutil.copy(shutil.which("id") or "", files / "id")
             (files / "id").chmod(0o4755)
-        self.directories.link_layer(identifier, str(self.base / "mounted" / digest))
         return snapshot(identifier, digest=digest)
+
+    def path_of(self, layer: Layer) -> str | None:
+        """Tell where a layer is."""
+        return str(self.mounted / layer.digest.hex[:1])
 
     @staticmethod
     def _fill(files: Path, identifier: int) -> None:
@@ -78,8 +82,11 @@ class Node:
             self.directories.create_active(top.identifier, (0, 0))
         elif not chain:
             self.directories.create_empty(top.identifier)
-        (mount,) = mounts_of(top, chain, self.layout)
-        run_mount(mount, target)
+        plan = plan_mounts(top, chain, self.layout, self.path_of)
+        for link in plan.links:
+            path = link.path or f"../snapshots/{link.identifier}/fs"
+            self.directories.link_layer(link.identifier, path)
+        run_mount(plan.mounts[0], target)
         try:
             yield target
         finally:
@@ -97,23 +104,28 @@ def run_mount(mount: Mount, target: Path) -> None:
     subprocess.run(["mount", "-t", mount.type, mount.source, "-o", options, target], check=True)
 
 
-@pytest.fixture
-def node() -> Iterator[Node]:
-    """Give a node; its base may be entered by everybody, unlike pytest's own directories."""
+@pytest.fixture(params=["mounted", "mounted,a:b"], ids=["direct", "links"])
+def node(request: pytest.FixtureRequest) -> Iterator[Node]:
+    """Give a node; its base may be entered by everybody, unlike pytest's own directories.
+
+    Where the source is mounted cannot stand in the options of a mount, one time of two.
+    """
     base = Path(tempfile.mkdtemp(prefix="mounts-"))
     base.chmod(0o755)
     directories = DiskDirectories(str(base / "root"))
     directories.prepare()
-    for name in ("source", "mounted"):
-        (base / name).mkdir()
+    mounted = base / request.param
+    for path in (base / "source", mounted):
+        path.mkdir()
     try:
-        subprocess.run(["mount", "--bind", base / "source", base / "mounted"], check=True)
+        subprocess.run(["mount", "--bind", base / "source", mounted], check=True)
         try:
             flags = "remount,bind,ro,nosuid,nodev"
-            subprocess.run(["mount", "-o", flags, base / "mounted"], check=True)
-            yield Node(base, Layout(str(base / "root"), overlay_options()), directories)
+            subprocess.run(["mount", "-o", flags, mounted], check=True)
+            layout = Layout(str(base / "root"), overlay_options())
+            yield Node(base, mounted, layout, directories)
         finally:
-            subprocess.run(["umount", base / "mounted"], check=True)
+            subprocess.run(["umount", mounted], check=True)
     finally:
         shutil.rmtree(base)
 
@@ -160,12 +172,16 @@ def test_mount(node: Node, top: Snapshot, shape: str) -> None:
         found = {path.name for path in target.iterdir()}
         assert contents == found
         if chain:
-            assert (Path(node.layout.link(chain[0].identifier)) / "common").read_text() == (
-                target / "common"
-            ).read_text()
+            assert files_of(node, chain[0], "common") == (target / "common").read_text()
         root = target.stat()
         assert (0o755, 0, 0) == (stat.S_IMODE(root.st_mode), root.st_uid, root.st_gid)
         assert writable(target) == (top.kind is Kind.ACTIVE)
+
+
+def files_of(node: Node, each: Snapshot, name: str) -> str:
+    """Read a file of a snapshot where it lies."""
+    files = node.path_of(each.layer) if each.layer else node.layout.files(each.identifier)
+    return (Path(files or "") / name).read_text()
 
 
 def writable(target: Path) -> bool:
@@ -183,7 +199,7 @@ def test_setuid(node: Node, top: Snapshot, shape: str) -> None:
     """A setuid program of a source that is mounted nosuid works, for any user of the container."""
     with node.mount(top, chain_of(node, shape)) as target:
         assert "0" == effective_user(target / "id")
-    assert str(NOBODY) == effective_user(node.base / "mounted/a/id")
+    assert str(NOBODY) == effective_user(node.mounted / "a/id")
 
 
 def effective_user(program: Path) -> str:
@@ -221,3 +237,23 @@ def test_lost_layer(node: Node) -> None:
     shutil.rmtree(node.base / "source/a")
     with pytest.raises(subprocess.CalledProcessError), node.mount(ACTIVE, chain):
         pass
+
+
+@pytest.mark.parametrize("node", ["mounted"], indirect=True)
+@pytest.mark.parametrize("shape", ["L", "La", "aL"])
+def test_both_sides_of_the_bound(node: Node, shape: str) -> None:
+    """The longest chain that is named directly and the next, which needs links, show all."""
+
+    def links(chain: Sequence[Snapshot]) -> int:
+        return len(plan_mounts(ACTIVE, chain, node.layout, node.path_of).links)
+
+    longer = chain_of(node, shape)
+    while not links(longer):
+        chain, longer = longer, [node.local(1000 + len(longer)), *longer]
+    assert len(longer) == links(longer)
+    for each in (chain, longer):
+        own = {f"own{one.identifier}" for one in each}
+        with node.mount(ACTIVE, each) as target:
+            assert own <= {path.name for path in target.iterdir()}
+            assert files_of(node, each[0], "common") == (target / "common").read_text()
+        node.directories.remove(TOP)

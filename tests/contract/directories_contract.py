@@ -40,16 +40,17 @@ class DirectoriesContract:
         assert {4} == set(directories.present())
 
     def test_link(self, directories: Directories) -> None:
-        """A remote snapshot is present by its link, which may be made again and moved."""
+        """A link makes its snapshot present, and may be made again and moved."""
         directories.link_layer(5, "/elsewhere/one")
         directories.link_layer(5, "/elsewhere/one")
         directories.link_layer(5, "/elsewhere/two")
 
         assert {5} == set(directories.present())
-        assert directories.is_linked(5, "/elsewhere/two")
-        assert not directories.is_linked(5, "/elsewhere/one")
-        assert not directories.is_linked(5)
-        assert not directories.is_linked(6, "/elsewhere/two")
+        assert not directories.is_astray(5, "/elsewhere/two")
+        assert directories.is_astray(5, "/elsewhere/one")
+        assert directories.is_astray(5)
+        assert not directories.is_astray(6, "/elsewhere/two")
+        assert not directories.is_astray(6)
 
     def test_link_takes_nothing(self, directories: Directories) -> None:
         """A remote snapshot uses nothing of the local disk."""
@@ -82,13 +83,18 @@ class DirectoriesContract:
         assert {1} == set(directories.present())
         assert 1 == directories.usage(1).inodes
 
-    def test_taken_link(self, directories: Directories) -> None:
-        """A failure leaves nothing behind of what it had made."""
-        directories.link_layer(7, "/elsewhere")
-        with pytest.raises(ResourceExhaustedError):
-            directories.create_active(7, (0, 0))
+    def test_an_active_snapshot_has_no_link(self, directories: Directories) -> None:
+        """Few mounts need one; nor does mending make it."""
+        for identifier in (7, 8):
+            directories.link_layer(identifier, "/elsewhere")
+            directories.remove(identifier)
+        directories.create_active(7, (0, 0))
+        directories.mend_active(7, (0, 0))
+        directories.mend_active(8, (0, 0))
 
-        assert Usage(0, 0) == directories.usage(7)
+        # Whatever is asked for, nothing leads elsewhere.
+        for path in (None, "/elsewhere", "/other"):
+            assert not any(directories.is_astray(i, path) for i in (7, 8))
 
     def test_files(self, directories: Directories) -> None:
         """Whether files are there, and whether there are any, can be told without counting."""
@@ -96,7 +102,7 @@ class DirectoriesContract:
         directories.create_empty(2)
         directories.link_layer(3, "/elsewhere")
 
-        assert [True, True, False, False] == [directories.has_files(i) for i in (1, 2, 3, 4)]
+        assert [4, 3] == [*directories.without_files((4, 1, 3, 2))]
         assert [True] * 4 == [directories.is_empty(i) for i in (1, 2, 3, 4)]
 
     def test_mend_active(self, directories: Directories) -> None:
@@ -107,7 +113,7 @@ class DirectoriesContract:
 
         assert [False, True, False] == [directories.mend_active(i, (0, 0)) for i in (1, 2, 2)]
         assert {1, 2} == set(directories.present())
-        assert directories.has_files(2)
+        assert not directories.without_files((2,))
 
     def test_mend_active_with_the_owner_of_another(self, directories: Directories) -> None:
         """If the other one's files are lost as well, that is reported, and nothing is made."""
@@ -139,7 +145,8 @@ class DirectoriesContract:
         directories.link_files(1)
 
         assert {1} == set(directories.present())
-        assert directories.is_linked(1)
+        assert not directories.is_astray(1)
+        assert directories.is_astray(1, "/elsewhere")
 
     def test_settle(self, directories: Directories) -> None:
         """Removals can be made durable, also when there were none."""

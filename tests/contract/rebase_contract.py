@@ -26,6 +26,7 @@ from .snapshotter_contract import (
     WITH_WHITEOUT,
     last_decision,
     listed,
+    lower_path,
     provided,
     pull_labels,
     refused,
@@ -151,7 +152,7 @@ class RebaseContract:
         )
         assert Usage(0, 0) == snapshotter.usage(NAMED)
         lowers = snapshotter.view("v", NAMED, {})[0].options[-1]
-        assert lowers.endswith(bench.context.layout.link(bench.record(bottom.name).identifier))
+        assert lowers.endswith(f":{lower_path(bench, bench.record(bottom.name))}")
 
     def test_two_namespaces_stage_the_same_layer(self, bench: Bench) -> None:
         """On one parent that they share; each has its own snapshot, and they share a companion."""

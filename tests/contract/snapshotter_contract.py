@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -125,12 +124,13 @@ def start(bench: Bench) -> None:
     upkeep.discard_unrecorded_companions(bench.context)
 
 
-def link_of(bench: Bench, identifier: int) -> str:
-    """Tell where the link of a snapshot leads to."""
-    directories = bench.context.directories
-    if isinstance(directories, MemoryDirectories):
-        return directories.links[identifier]
-    return str(Path(bench.context.layout.link(identifier)).readlink())
+def lower_path(bench: Bench, snapshot: Snapshot) -> str:
+    """Tell how a snapshot is named as lower directory where no link is needed."""
+    if snapshot.layer is None:
+        return bench.context.layout.files(snapshot.identifier)
+    path = bench.sources.path(snapshot.layer)
+    assert path is not None
+    return path
 
 
 def last_decision(bench: Bench) -> LayerDecided:
@@ -221,12 +221,12 @@ class SnapshotterContract:
         assert labels.items() >= bench.record("k").labels.items()
 
     def test_a_chain_is_stacked_from_the_top(self, bench: Bench) -> None:
-        """Lower directories are named by links, the topmost first."""
+        """Lower directories are named directly, the topmost first."""
         committed(bench, "1")
         committed(bench, "2", "1")
         mounts = bench.snapshotter.prepare("k", "2", {})
 
-        lowers = [bench.context.layout.link(bench.record(name).identifier) for name in "21"]
+        lowers = [bench.context.layout.files(bench.record(name).identifier) for name in "21"]
         assert "overlay" == mounts[0].type
         assert f"lowerdir={':'.join(lowers)}" == mounts[0].options[-1]
 
@@ -514,8 +514,7 @@ class SnapshotterContract:
         assert found[0] == bench.snapshotter.stat(found[0].name)
         refused(bench, NotFoundError, lambda: bench.snapshotter.stat("extract"))
         assert isinstance(last_decision(bench).outcome, Hit)
-        record = bench.record(found[0].name)
-        assert [record.identifier] == sorted(bench.context.directories.present())
+        assert [] == sorted(bench.context.directories.present())
 
     def test_a_pull_of_three_layers(self, bench: Bench) -> None:
         """A local layer may lie between remote ones; the container stands on all of them."""
@@ -528,7 +527,7 @@ class SnapshotterContract:
 
         layout = bench.context.layout
         names = (top.name, f"k8s.io/9/{CHAIN_2}", bottom.name)
-        third, second, first = (layout.link(bench.record(n).identifier) for n in names)
+        third, second, first = (lower_path(bench, bench.record(n)) for n in names)
         assert f"lowerdir={layout.hider}:{first}" == mounts[0].options[-1]
         assert f"lowerdir={layout.hider}:{third}:{second}:{first}" == container[0].options[-1]
 
@@ -538,8 +537,8 @@ class SnapshotterContract:
         mounts = bench.snapshotter.view("v", remote.name, {})
 
         layout = bench.context.layout
-        link = layout.link(bench.record(remote.name).identifier)
-        assert [Mount("overlay", "overlay", (f"lowerdir={layout.hider}:{link}",))] == list(mounts)
+        path = lower_path(bench, bench.record(remote.name))
+        assert [Mount("overlay", "overlay", (f"lowerdir={layout.hider}:{path}",))] == list(mounts)
 
     def test_one_target_under_two_parents_is_two_snapshots(self, bench: Bench) -> None:
         """containerd compares parents by name, and a second namespace has others."""
@@ -600,7 +599,7 @@ class SnapshotterContract:
         snapshots, tombstones, directories = bench.everything()
         assert 1 == len(snapshots)
         assert [] == tombstones
-        assert [snapshots[0].identifier] == directories
+        assert [] == directories
 
     def test_a_taken_key_is_refused_before_any_layer_is_provided(self, bench: Bench) -> None:
         """Otherwise the caller could not tell the two apart."""
@@ -694,14 +693,8 @@ class SnapshotterContract:
         assert [companion.number] == sorted(bench.context.companions.present())
         assert 1 == len(bench.sources.scans)
         layout, number = bench.context.layout, companion.number
-        upper, lower = (bench.record(n).identifier for n in (names[1], base))
-        stack = (
-            layout.hider,
-            layout.above(number),
-            layout.link(upper),
-            layout.below(number),
-            layout.link(lower),
-        )
+        upper, lower = (lower_path(bench, bench.record(n)) for n in (names[1], base))
+        stack = (layout.hider, layout.above(number), upper, layout.below(number), lower)
         assert (f"lowerdir={':'.join(stack)}",) == mounts[0].options
 
     def test_a_layer_that_was_published_anew_is_scanned_anew(self, bench: Bench) -> None:
@@ -714,19 +707,6 @@ class SnapshotterContract:
 
         assert 2 == len(bench.sources.scans)
 
-    def test_a_lost_link_is_made_again(self, bench: Bench) -> None:
-        """A power cut may lose it after its snapshot was recorded."""
-        remote = bench.record(provided(bench, DIFF_1, BLOB_1).name)
-        bench.snapshotter.view("v", remote.name, {})
-        for again in (
-            partial(bench.snapshotter.mounts, "v"),
-            partial(bench.snapshotter.prepare, "k", remote.name, {}),
-        ):
-            bench.context.directories.remove(remote.identifier)
-            assert remote.identifier not in bench.context.directories.present()
-            again()
-            assert remote.identifier in bench.context.directories.present()
-
     @pytest.mark.parametrize("kind", [Kind.ACTIVE, Kind.VIEW])
     def test_a_lost_own_directory_is_made_again(self, bench: Bench, kind: Kind) -> None:
         """A power cut may lose it after its snapshot was recorded; Mounts says the same again."""
@@ -736,21 +716,20 @@ class SnapshotterContract:
         bench.context.directories.remove(identifier)
 
         assert before == bench.snapshotter.mounts("k") == bench.snapshotter.mounts("k")
-        assert bench.context.directories.has_files(identifier)
+        assert not bench.context.directories.without_files((identifier,))
         assert [DirectoryMade(identifier)] == [
             e for e in bench.events.recorded if isinstance(e, DirectoryMade)
         ]
 
     def test_a_lost_own_directory_over_a_remote_layer_is_made_again(self, bench: Bench) -> None:
-        """A container's own directory comes back, and so does the link of the layer."""
+        """A container's own directory comes back; the layer has nothing on the local disk."""
         remote = bench.record(provided(bench, DIFF_1, BLOB_1).name)
         before = bench.snapshotter.prepare("k", remote.name, {})
         own = bench.record("k").identifier
-        for identifier in (own, remote.identifier):
-            bench.context.directories.remove(identifier)
+        bench.context.directories.remove(own)
 
         assert before == bench.snapshotter.mounts("k")
-        assert {own, remote.identifier} == set(bench.context.directories.present())
+        assert {own} == set(bench.context.directories.present())
 
     def test_a_directory_that_is_there_is_not_told(self, bench: Bench) -> None:
         """Only what was missing is an event."""
@@ -815,18 +794,6 @@ class SnapshotterContract:
         ):
             told = refused(bench, FailedPreconditionError, call)
             assert f"companion {remote.companion.number} of snapshot" in told
-
-    def test_a_lost_link_of_a_local_snapshot_is_made_again(self, bench: Bench) -> None:
-        """It names the files as a lower directory."""
-        committed(bench, "base")
-        identifier = bench.record("base").identifier
-        for again in (
-            partial(bench.snapshotter.prepare, "k", "base", {}),
-            partial(bench.snapshotter.mounts, "k"),
-        ):
-            bench.context.directories.link_layer(identifier, "/elsewhere")
-            again()
-            assert f"../snapshots/{identifier}/fs" == link_of(bench, identifier)
 
     def test_companions_that_newer_records_made_are_left_alone(self, bench: Bench) -> None:
         """Containers may stand on them, though an older database was put back."""

@@ -7,10 +7,11 @@ import pytest
 
 from .bench import Bench, in_memory, on_disk, through_socket
 from .cleanup_contract import CleanupContract
+from .links_contract import LinksContract
 from .snapshotter_contract import SnapshotterContract
 
 
-class TestInMemory(SnapshotterContract, CleanupContract):
+class TestInMemory(SnapshotterContract, CleanupContract, LinksContract):
     @pytest.fixture
     def bench(self) -> Iterator[Bench]:
         """Give one that needs neither root nor a disk."""
@@ -18,7 +19,7 @@ class TestInMemory(SnapshotterContract, CleanupContract):
             yield bench
 
 
-class TestInMemoryThroughGrpc(SnapshotterContract, CleanupContract):
+class TestInMemoryThroughGrpc(SnapshotterContract, CleanupContract, LinksContract):
     @pytest.fixture
     def bench(self) -> Iterator[Bench]:
         """Give one that needs neither root nor a disk, behind a socket."""
@@ -26,7 +27,7 @@ class TestInMemoryThroughGrpc(SnapshotterContract, CleanupContract):
             yield remote
 
 
-class TestOnDisk(SnapshotterContract, CleanupContract):
+class TestOnDisk(SnapshotterContract, CleanupContract, LinksContract):
     @pytest.fixture
     def bench(self, new_database: Callable[[Path], Path]) -> Iterator[Bench]:
         """Give one on SQLite and real directories."""
@@ -34,7 +35,7 @@ class TestOnDisk(SnapshotterContract, CleanupContract):
             yield bench
 
 
-class TestOnDiskThroughGrpc(SnapshotterContract, CleanupContract):
+class TestOnDiskThroughGrpc(SnapshotterContract, CleanupContract, LinksContract):
     @pytest.fixture
     def bench(self, new_database: Callable[[Path], Path]) -> Iterator[Bench]:
         """Give one on SQLite and real directories, behind a socket."""

@@ -1,7 +1,7 @@
 """A snapshotter in memory, one on disk and a model, driven side by side, with restarts."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import attrs
@@ -126,9 +126,13 @@ class SnapshotterMachine(RuleBasedStateMachine):
             Layout(str(self.root)),
         )
 
-    @rule()
-    def restart(self) -> None:
-        """Stop the one on disk and start it again, as the daemon does."""
+    @rule(place=st.sampled_from(["/cvmfs/unpacked", "/moved", "/a,b", "/c:d"]))
+    def restart(self, place: str = "/cvmfs/unpacked") -> None:
+        """Stop the one on disk and start it again, as the daemon does; the source may move.
+
+        Some of the places cannot stand in the options of a mount.
+        """
+        self.sources.hosts["unpacked"] = place
         if self.disk_store is not None:
             self.disk_store.close()
         self.disk_store = Noting(self.database, self.given)
@@ -136,7 +140,8 @@ class SnapshotterMachine(RuleBasedStateMachine):
         directories.prepare()
         self.disk = self.context(self.disk_store, directories)
         upkeep.adopt_orphans(self.disk)
-        upkeep.follow_sources(self.disk, {"unpacked": "/cvmfs/unpacked"})
+        for context in (self.memory, self.disk):
+            upkeep.follow_sources(context, dict(self.sources.hosts))
         assert self.disk_store.read(lambda r: r.source_paths())
         self.given.clear()
 
@@ -318,8 +323,18 @@ class SnapshotterMachine(RuleBasedStateMachine):
             present = set(context.directories.present())
             records = [s for b in LayerSnapshotter(context).list([]) for s in b]
             numbers = {s.identifier for s in records}
-            without = {s.identifier for s in records if s.kind is Kind.VIEW and s.parent}
-            assert numbers - without == present
+            lone = self.own_directories(records)
+            assert lone <= present
+            assert present <= numbers
+
+    @staticmethod
+    def own_directories(snapshots: Sequence[Snapshot]) -> set[int]:
+        """Tell which snapshots have a directory; others may have a link."""
+        return {
+            s.identifier
+            for s in snapshots
+            if not s.remote and not (s.kind is Kind.VIEW and s.parent)
+        }
 
     @rule()
     def measure(self) -> None:
@@ -344,6 +359,9 @@ class SnapshotterMachine(RuleBasedStateMachine):
                 s.name: (s.kind, s.parent, s.labels) for s in found
             }
             listings.append(found)
+            for each in found:
+                path = self.sources.path(each.layer) if each.layer else None
+                assert not context.directories.is_astray(each.identifier, path)
         # How many bytes a directory takes is the file system's business.
         first, second = (
             [attrs.evolve(s, usage=s.usage and NOTHING_LOCAL) for s in one] for one in listings

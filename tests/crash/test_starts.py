@@ -53,6 +53,10 @@ def test_every_step_of_a_start_after_a_source_moved(
 ) -> None:
     """All links lead to the new path, whichever had been changed before."""
     place, state = prepared
+    place = copied(bench.with_links(place), "linked")
+    with opened(place) as core:
+        core.snapshotter.mounts("container")
+    assert any(path.name.isdecimal() for path in (place.root / "l").iterdir())
     moved = bench.directory / "moved"
     moved.symlink_to(bench.repository)
     place = attrs.evolve(place, host_path=str(moved))

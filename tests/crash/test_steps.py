@@ -71,6 +71,19 @@ def test_every_step(bench: Bench, prepared: tuple[Place, State], name: str) -> N
     assert NOTHING.get(name, 6) <= died
 
 
+@pytest.mark.parametrize("name", ["prepare over a layer with a companion", "mounts"])
+def test_every_step_where_links_are_made(
+    bench: Bench, prepared: tuple[Place, State], name: str
+) -> None:
+    """They are no part of what is recorded: the next to need them makes them."""
+    place, state = prepared
+    place = bench.with_links(place)
+    without = die_everywhere(bench, prepared[0], [OPERATIONS[name]], state, "trial")
+    died = die_everywhere(bench, place, [OPERATIONS[name]], state, "trial")
+
+    assert without + 2 <= died
+
+
 @pytest.mark.parametrize("callers", [1, 2])
 def test_every_step_of_a_cleanup(
     bench: Bench, prepared: tuple[Place, State], callers: int
@@ -95,10 +108,7 @@ def test_every_step_of_mending(bench: Bench, prepared: tuple[Place, State]) -> N
     place, state = prepared
     place = copied(place, "lost")
     with opened(place) as core:
-        identifier = core.record("container").identifier
-        lost = place.root / "snapshots" / str(identifier)
-        shutil.rmtree(lost)
-        (place.root / "l" / str(identifier)).unlink()
+        shutil.rmtree(place.root / "snapshots" / str(core.record("container").identifier))
     state = {**state, "container": attrs.evolve(state["container"], payload="")}
     deadly, died = 0, "not yet"
     while died:
@@ -110,4 +120,4 @@ def test_every_step_of_mending(bench: Bench, prepared: tuple[Place, State]) -> N
             assert state == check_start(core, there, bench.companions)
             check_service(core, there, state)
 
-    assert 20 < deadly
+    assert 16 < deadly

@@ -57,6 +57,13 @@ class Bench:
         """Give a place to work, with nothing in it."""
         return Place(self.directory / name / "root", self.repository, str(self.repository))
 
+    def with_links(self, place: Place) -> Place:
+        """Give a place whose source is mounted where only links can name its layers."""
+        odd = self.directory / "mount,ed"
+        odd.unlink(missing_ok=True)
+        odd.symlink_to(self.repository)
+        return attrs.evolve(place, host_path=str(odd))
+
     def prepared(self, name: str, operations: Sequence[Operation]) -> tuple[Place, State]:
         """Give a place in which operations have been carried out, and what is there."""
         place = self.place(name)

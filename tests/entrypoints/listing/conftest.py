@@ -93,11 +93,6 @@ def root(tmp_path: Path) -> Path:
     record(root, *EVERYTHING)
     directories = DiskDirectories(str(root))
     directories.prepare()
-    for snapshot in (FIRST, SECOND_LAYER):
-        assert snapshot.layer is not None
-        below = snapshot.layer.digest.hex
-        place = f"/cvmfs/unpacked.cern.ch/.layers/{below[:2]}/{below}/layerfs"
-        directories.link_layer(snapshot.identifier, place)
     for snapshot in (THIRD, ACTIVE):
         directories.create_active(snapshot.identifier, (0, 0))
     (root / "snapshots" / "5" / "fs" / "log").write_bytes(b"x" * 5000)
@@ -118,6 +113,7 @@ def record(root: Path, *snapshots: Snapshot) -> None:
         path.write_bytes(_empty_database())
         path.chmod(0o600)
     store = open_store(path)
+    store.write(lambda t: t.keep_source_path("unpacked", "/cvmfs/unpacked.cern.ch"))
     store.write(insert)
     store.close()
 

@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from cvmfs_snapshotter.adapters import bolt
+from cvmfs_snapshotter.adapters.sqlite import open_store
 from cvmfs_snapshotter.domain.containerd import (
     ContainerdRecords,
     KnownContainer,
@@ -17,8 +18,10 @@ from cvmfs_snapshotter.domain.containerd import (
 )
 from cvmfs_snapshotter.domain.errors import AlreadyExistsError
 from cvmfs_snapshotter.domain.labels import LAYER_DIGEST, TARGET
+from cvmfs_snapshotter.domain.layer import Layer
 from cvmfs_snapshotter.domain.snapshot import Kind
 from cvmfs_snapshotter.entrypoints.cli import main
+from cvmfs_snapshotter.entrypoints.root import database_path
 from tests.contract.wire import WireSnapshotter
 from tests.harness.daemon import Daemon
 from tests.harness.repository import Repository
@@ -42,13 +45,15 @@ def test_a_remote_layer(root: Path, run: Run) -> None:
     layer = digest("layer 2").hex
 
     assert f"/cvmfs/unpacked.cern.ch/.layers/{layer[:2]}/{layer}/layerfs" == found["path"]
-    assert f"{root}/l/2" == found["link"]
+    assert None is found["link"]
     assert {"number": 3, "paths": [f"{root}/l/3a", f"{root}/l/3b"]} == found["companion"]
     assert [THIRD.name, VIEW.name] == found["children"]
     parents = found["parents"]
     assert isinstance(parents, list)
     assert [FIRST.name] == [parent["name"] for parent in parents]
-    lowers = ":".join(f"{root}/l/{name}" for name in ("s", "3a", "2", "3b", "1"))
+    first = digest("layer 1").hex
+    bottom = f"/cvmfs/unpacked.cern.ch/.layers/{first[:2]}/{first}/layerfs"
+    lowers = ":".join((f"{root}/l/s", f"{root}/l/3a", str(found["path"]), f"{root}/l/3b", bottom))
     mount = {
         "type": "overlay",
         "source": "overlay",
@@ -86,7 +91,7 @@ def test_for_people(root: Path, run: Run) -> None:
         ["parents", THIRD.name, "(local)"],
         [SECOND_LAYER.name, "unpacked"],
         ["mount", "overlay", "of", "overlay,", "options:"],
-        [f"lowerdir={root}/l/4"],
+        [f"lowerdir={root}/snapshots/4/fs"],
         [f"{root}/l/s"],
         [f"{root}/l/3b"],
     ):
@@ -131,16 +136,40 @@ def test_what_is_not_there(run: Run, key: str) -> None:
 def test_what_is_gone_from_the_disk(root: Path, run: Run) -> None:
     """Records without directories are shown with that, not refused."""
     shutil.rmtree(root / "snapshots" / "5")
-    (root / "l" / "1").unlink()
 
     assert None is info(run, CONTAINER)["path"]
     assert {"size": 0, "inodes": 0} == info(run, CONTAINER)["usage"]
-    assert None is info(run, FIRST.name)["path"]
-    assert "path       nothing is there\n" in run("info", FIRST.name)[1]
+    assert "path       nothing is there\n" in run("info", CONTAINER)[1]
     shutil.rmtree(root / "snapshots")
     (root / "snapshots").symlink_to("/")
     assert None is info(run, CONTAINER)["usage"]
     assert "usage      not to be counted\n" in run("info", CONTAINER)[1]
+
+
+def test_a_source_of_which_nothing_is_known(root: Path, run: Run) -> None:
+    """No daemon has recorded where it is: the layer has no path, and links name what is below."""
+    layer = Layer("new", digest("layer 3"))
+    lone = attrs.evolve(FIRST, identifier=30, name="lone", labels={}, layer=layer)
+    store = open_store(Path(database_path(str(root))))
+    store.write(lambda t: t.insert(lone))
+    store.close()
+    found = info(run, "lone")
+
+    assert None is found["path"]
+    assert "path       not known\n" in run("info", "lone")[1]
+    assert f"lowerdir={root}/l/s:{root}/l/30" in str(found["mounts"])
+
+
+@pytest.mark.parametrize("name", [FIRST.name, THIRD.name])
+def test_a_link_is_shown_where_there_is_one(root: Path, run: Run, name: str) -> None:
+    """Few snapshots have one; where it leads to does not matter."""
+    number = str(info(run, name)["identifier"])
+    assert None is info(run, name)["link"]
+    assert "\nlink " not in run("info", name)[1]
+    (root / "l" / number).symlink_to("/nowhere")
+
+    assert f"{root}/l/{number}" == info(run, name)["link"]
+    assert f"\nlink       {root}/l/{number}\n" in run("info", name)[1]
 
 
 def test_a_view(run: Run) -> None:
