@@ -58,8 +58,13 @@ OPERATIONS: dict[str, tuple[Operation, ...]] = {
 }
 
 
-NOTHING = {"prepare that is refused": 2, "pull of what is there": 4, "mounts": 2}
-"""These change nothing; so many moments are those of identifiers and scans alone."""
+NOTHING = {
+    "prepare that is refused": 2,
+    "pull of what is there": 0,
+    "remove that is refused": 4,
+    "mounts": 2,
+}
+"""These change nothing; so many moments are those of transactions that come to nothing."""
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
