@@ -1,19 +1,25 @@
-"""The floor: a server like ours whose handlers do nothing.
+"""Servers whose handlers do nothing: what they cost is the price of gRPC.
 
-What it costs is grpcio's; what our daemon costs beyond that is ours.
+One is what grpcio gives everybody, the floor; the other one serves as our daemon does, so that
+what lies above it is the price of our handlers.
 """
 
 # Names and arguments of the methods are given by the generated base class.
 # ruff: noqa: ARG002, N802
 
+import logging
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
 
+from cvmfs_snapshotter.adapters.logs.logger import open_log
 from cvmfs_snapshotter.entrypoints.rpc.server import OPTIONS, THREADS
+from cvmfs_snapshotter.entrypoints.rpc.serving import CoreServer
 from cvmfs_snapshotter.proto.containerd.services.snapshots.v1 import (
     snapshots_pb2 as messages,
 )
@@ -85,12 +91,24 @@ class EmptyServicer(snapshots_pb2_grpc.SnapshotsServicer):
 
 
 def main() -> int:
-    """Serve on the socket that the first argument names, until killed."""
-    server = grpc.server(ThreadPoolExecutor(THREADS), options=OPTIONS)
-    snapshots_pb2_grpc.add_SnapshotsServicer_to_server(EmptyServicer(), server)
-    server.add_insecure_port(f"unix:{sys.argv[1]}")
-    server.start()
-    server.wait_for_termination()
+    """Serve on the socket that the first argument names, until killed.
+
+    The second argument is ``grpcio`` or ``ours``, for who serves.
+    """
+    address = f"unix:{sys.argv[1]}"
+    if sys.argv[2] == "ours":
+        ours = CoreServer(THREADS, (), OPTIONS, open_log(logging.INFO).logger)
+        snapshots_pb2_grpc.add_SnapshotsServicer_to_server(
+            EmptyServicer(), cast("grpc.Server", ours)
+        )
+        ours.bind(address)
+        ours.start()
+    else:
+        server = grpc.server(ThreadPoolExecutor(THREADS), options=OPTIONS)
+        snapshots_pb2_grpc.add_SnapshotsServicer_to_server(EmptyServicer(), server)
+        server.add_insecure_port(address)
+        server.start()
+    threading.Event().wait()
     return 0
 
 

@@ -13,19 +13,20 @@ GROUPS: tuple[tuple[tuple[str, str], ...], ...] = (
         ("prepare-commit", "ours"),
         ("remote", "ours"),
         ("prepare-commit", "peer"),
-        ("two-calls", "floor"),
-        ("three-calls", "floor"),
+        ("two-calls", "alike"),
+        ("three-calls", "alike"),
     ),
     (("prepare-remove", "ours"), ("prepare-remove", "peer")),
     (("view-remove", "ours"), ("view-remove", "peer")),
-    (("stat", "ours"), ("stat", "peer"), ("stat", "floor")),
+    (("stat", "ours"), ("stat", "peer"), ("stat", "floor"), ("stat", "alike")),
     (
         ("mounts", "ours"),
         ("mounts-remote", "ours"),
         ("mounts", "peer"),
         ("mounts", "floor"),
+        ("mounts", "alike"),
     ),
-    (("usage", "ours"), ("usage", "peer"), ("usage", "floor")),
+    (("usage", "ours"), ("usage", "peer"), ("usage", "floor"), ("usage", "alike")),
 )
 """What is measured in turns: operation and server. A remote layer stands beside what the peer does
 for a layer that it unpacks; two and three empty calls tell what the server's gRPC leaves of it."""
@@ -42,6 +43,7 @@ def measure(stand: Stand, plan: Plan) -> list[Load]:
             "ours": Server.ours(stand.directory(medium, "ours"), stand.source),
             "peer": Server.peer(stand.directory(medium, "peer")),
             "floor": Server.floor(stand.directory(medium, "floor")),
+            "alike": Server.served_alike(stand.directory(medium, "alike")),
         }
         with running(*servers.values()):
             for group in groups:

@@ -5,9 +5,9 @@ from xml.sax.saxutils import escape
 
 from .operations import SECTION
 from .results import Load, Results
-from .servers import FLOOR, OURS, PEER
+from .servers import FLOOR, OURS, PEER, SERVED_ALIKE
 
-COLOURS = {OURS: "#2b6cb0", PEER: "#c05621", FLOOR: "#a0aec0"}
+COLOURS = {OURS: "#2b6cb0", PEER: "#c05621", FLOOR: "#a0aec0", SERVED_ALIKE: "#d5dbe3"}
 
 _WIDTH = 760
 _LABEL = 250

@@ -1,4 +1,4 @@
-"""The servers that are measured: ours, its peer, and the floor."""
+"""The servers that are measured: ours, its peer, and those that do nothing."""
 
 import os
 import sys
@@ -19,6 +19,7 @@ from tests.harness.processes import Program, kill_and_wait, wait_until
 OURS: Final = "cvmfs-snapshotter"
 PEER: Final = "containerd 1.6.20 overlayfs"
 FLOOR: Final = "empty handler"
+SERVED_ALIKE: Final = "empty handler, served as ours"
 
 _SOURCE = """\
 [[source]]
@@ -94,10 +95,19 @@ class Server:
 
     @classmethod
     def floor(cls, directory: Path) -> Self:
-        """Make the server whose handlers do nothing."""
+        """Make the server of grpcio's whose handlers do nothing."""
+        return cls._empty(FLOOR, directory, "grpcio")
+
+    @classmethod
+    def served_alike(cls, directory: Path) -> Self:
+        """Make a server whose handlers do nothing, but which serves as ours does."""
+        return cls._empty(SERVED_ALIKE, directory, "ours")
+
+    @classmethod
+    def _empty(cls, name: str, directory: Path, who: str) -> Self:
         directory.mkdir(parents=True, exist_ok=True)
-        command = (sys.executable, "-m", "bench.floor", f"{directory}/socket")
-        return cls._make(FLOOR, directory, command)
+        command = (sys.executable, "-m", "bench.floor", f"{directory}/socket", who)
+        return cls._make(name, directory, command)
 
     @classmethod
     def _make(cls, name: str, directory: Path, command: tuple[str, ...]) -> Self:

@@ -11,7 +11,7 @@ from bench.plan import Plan
 from bench.plot import plot
 from bench.report import markdown
 from bench.results import Load, Results, Single, median_load
-from bench.servers import FLOOR, OURS, PEER
+from bench.servers import FLOOR, OURS, PEER, SERVED_ALIKE
 from bench.stand import DISK, TMPFS
 
 
@@ -66,7 +66,7 @@ def test_what_empty_calls_reach_stands_beside_a_rate() -> None:
     loads = [
         _load("remote", OURS, rate=80.0),
         _load("prepare-commit", PEER),
-        _load("three-calls", FLOOR, rate=170.0),
+        _load("three-calls", SERVED_ALIKE, rate=170.0),
     ]
     (verdict,) = verdicts(Results(loads=loads))
 
@@ -78,6 +78,16 @@ def test_what_empty_calls_reach_stands_beside_a_rate() -> None:
 def test_a_latency_is_compared_with_the_floor(p50: float, met: bool) -> None:
     """The latency of a Stat is divided by an empty handler's."""
     assert [met] == _met(_load("stat", OURS, p50=p50), _load("stat", FLOOR))
+
+
+def test_what_an_empty_handler_costs_that_is_served_alike_stands_beside_it() -> None:
+    """A reader sees what the daemon's own handler costs, whoever serves it."""
+    loads = [_load("stat", OURS, callers=8, rate=120.0), _load("stat", FLOOR, callers=8)]
+    loads.append(_load("stat", SERVED_ALIKE, callers=8, rate=200.0))
+    (verdict,) = verdicts(Results(loads=loads))
+
+    assert "1.20x (served as ours: 0.60x)" == verdict.measured
+    assert verdict.met
 
 
 def test_sizes_are_compared_with_a_small_one() -> None:
