@@ -8,7 +8,6 @@ from pathlib import Path
 
 import attrs
 
-from cvmfs_snapshotter.adapters.directories import DiskDirectories
 from cvmfs_snapshotter.adapters.sqlite import SqliteStore, open_store
 from cvmfs_snapshotter.domain import labels as label_rules
 from cvmfs_snapshotter.domain.layer import Digest, Layer
@@ -48,7 +47,7 @@ def with_remote_layers(stand: Stand, count: int) -> Server:
     root = filled / "root"
     store = open_store(Path(database_path(str(root))))
     try:
-        _fill(store, DiskDirectories(str(root)), stand, count)
+        _fill(store, stand, count)
     finally:
         store.close()
     directory.mkdir()
@@ -69,9 +68,8 @@ def with_local_layers(server: Server, count: int) -> None:
     wait_until_at_rest(server)
 
 
-def _fill(store: SqliteStore, directories: DiskDirectories, stand: Stand, count: int) -> None:
+def _fill(store: SqliteStore, stand: Stand, count: int) -> None:
     snapshots = _chains(store, stand)
-    paths = {layer.digest: stand.source / _below(layer.digest) for layer in stand.layers}
     for start in range(0, count, _BATCH):
         batch = list(islice(snapshots, min(_BATCH, count - start)))
 
@@ -80,15 +78,6 @@ def _fill(store: SqliteStore, directories: DiskDirectories, stand: Stand, count:
                 transaction.insert(snapshot)
 
         store.write(insert)
-        for snapshot in batch:
-            if snapshot.layer is not None:
-                path = paths[str(snapshot.layer.digest)]
-                directories.link_layer(snapshot.identifier, str(path))
-
-
-def _below(digest: str) -> str:
-    digits = digest.removeprefix("sha256:")
-    return f".layers/{digits[:2]}/{digits}/layerfs"
 
 
 def _chains(store: SqliteStore, stand: Stand) -> Iterator[Snapshot]:

@@ -33,7 +33,8 @@ MEANINGS = {
         "repository": "which repository; a directory has none",
         "path": "where this daemon sees it; required for a directory",
         "host_path": "where containerd sees it, if that is somewhere else (a daemon in a "
-        "container); links lead there. After a change all links are made anew at the next start",
+        "container); mounts name layers there. A change counts for all mounts from the next start "
+        "on",
         "whiteouts": "layers that delete files of layers below; see "
         "[Fidelity](fidelity.md#policies)",
         "implied_dirs": "directories that the publisher made up; see "

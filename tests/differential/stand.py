@@ -25,7 +25,7 @@ from cvmfs_snapshotter.adapters.sqlite.migrate import prepare_database
 from cvmfs_snapshotter.domain import labels as label_rules
 from cvmfs_snapshotter.domain.errors import AlreadyExistsError
 from cvmfs_snapshotter.domain.events import LayerDecided
-from cvmfs_snapshotter.domain.mounts import Layout, Mount
+from cvmfs_snapshotter.domain.mounts import COMPACTED_FROM, Layout, Mount
 from cvmfs_snapshotter.domain.policy import Policy
 from cvmfs_snapshotter.domain.usecases.context import Context
 from cvmfs_snapshotter.domain.usecases.snapshotter import LayerSnapshotter
@@ -126,21 +126,24 @@ def _quoted(text: str) -> str:
 def mounted(mounts: Sequence[Mount], target: Path) -> Iterator[None]:
     """Mount what a snapshotter answers.
 
-    As containerd does, from the common directory of the lower ones: only so do the options of many
-    layers fit.
+    As containerd does, from the common directory of the lower ones where options are long: only so
+    do those of many layers fit.
     """
     for mount in mounts:
         if mount.type == "bind":
             subprocess.run(["mount", "--bind", mount.source, target], check=True)
             continue
+        command = ["mount", "-t", mount.type, mount.source, str(target), "-o"]
         *others, lowerdir = mount.options
+        if len(",".join(mount.options)) < COMPACTED_FROM:
+            subprocess.run([*command, ",".join(mount.options)], check=True)
+            continue
         lowers = lowerdir.removeprefix("lowerdir=").split(":")
         shared = {os.path.dirname(lower) for lower in lowers}  # noqa: PTH120 - a text in a text
         assert 1 == len(shared)
         names = ":".join(os.path.basename(lower) for lower in lowers)  # noqa: PTH119 - the same
         options = ",".join([*others, f"lowerdir={names}"])
-        command = ["mount", "-t", mount.type, "-o", options, mount.source, str(target)]
-        subprocess.run(command, cwd=shared.pop(), check=True)
+        subprocess.run([*command, options], cwd=shared.pop(), check=True)
     try:
         yield
     finally:

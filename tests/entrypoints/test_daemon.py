@@ -847,29 +847,69 @@ def test_identifiers_above_unknown_directories(place: Place) -> None:
 
 
 def test_moved_source(place: Place) -> None:
-    """When containerd sees the source elsewhere, the links of all its layers follow at start."""
+    """When containerd sees the source elsewhere, links that there are follow at start.
+
+    Mounts of containers from before name the layers where they are now. A comma in the path of the
+    source keeps it out of the options of mounts, so that links are made.
+    """
     place.repository.publish(HELLO, OTHER)
-    place.configure('host_path = "/before"\n')
+    place.configure('host_path = "/be,fore"\n')
     daemon = place.start()
     for wanted in (HELLO, OTHER):
         with pytest.raises(AlreadyExistsError):
             daemon.client.prepare(wanted.digest, "", _ask(wanted))
-    remote = [1, 2]
-    local = _identifier(daemon.client.prepare("local", "", {}))
-    assert _links(place, remote) == _expected("/before", HELLO, OTHER)
+    remote = [s.name for batch in daemon.client.list([]) for s in batch]
+    assert ["s"] == [path.name for path in (place.root / "l").iterdir()]
+    for name in remote:
+        mounts = daemon.client.prepare(f"on {name}", name, {})
+        assert mounts[0].options[-1].startswith(f"lowerdir={place.root}/l/s:{place.root}/l/")
+    assert _links(place, [1, 2]) == _expected("/be,fore", HELLO, OTHER)
     assert 0 == daemon.end()
     place.configure('host_path = "/after"\n')
 
     again = place.start()
-    assert _expected("/after", HELLO, OTHER) == _links(place, remote)
-    assert f"../snapshots/{local}/fs" == place.link_of(local)
+    assert _expected("/after", HELLO, OTHER) == _links(place, [1, 2])
+    for name, path in zip(sorted(remote), _expected("/after", *_by_diff_id()), strict=True):
+        lowers = f"lowerdir={place.root}/l/s:{path}"
+        assert lowers == again.client.mounts(f"on {name}")[0].options[-1]
     (line,) = again.lines("source moved")
-    assert ("tests", "/before", "/after", 2) == (
+    assert ("tests", "/be,fore", "/after", 2) == (
         line["source"],
         line["before"],
         line["after"],
         line["links"],
     )
+
+
+def _by_diff_id() -> list[Layer]:
+    return sorted((HELLO, OTHER), key=lambda layer: layer.diff_id)
+
+
+def test_a_chain_that_is_too_long_for_direct_names(place: Place) -> None:
+    """Below the bound no link is made; above it every lower directory has one, also later."""
+    daemon, names = place.start(), [""]
+    mounts = daemon.client.prepare("k", "", {})
+    while f"lowerdir={place.root}/l/" not in mounts[0].options[-1]:
+        assert ["s"] == [path.name for path in (place.root / "l").iterdir()]
+        names.append(str(len(names)))
+        daemon.client.commit(names[-1], "k", {}, "")
+        mounts = daemon.client.prepare("k", names[-1], {})
+    links = [Path(path) for path in mounts[0].options[-1].removeprefix("lowerdir=").split(":")]
+
+    assert len(names) - 1 == len(links)
+    assert len(",".join(mounts[0].options)) < 3584
+    for link in links:
+        assert f"../snapshots/{link.name}/fs" == str(link.readlink())
+        link.unlink()
+    assert 0 == daemon.end()
+    again = place.start()
+    assert mounts == again.client.mounts("k")
+    assert all(link.is_dir() for link in links)
+    again.client.remove("k")
+    for name in reversed(names[1:]):
+        again.client.remove(name)
+    again.client.cleanup()
+    assert ["s"] == [path.name for path in (place.root / "l").iterdir()]
 
 
 def _links(place: Place, identifiers: list[int]) -> list[str]:

@@ -143,7 +143,7 @@ def test_it_works_beside_a_daemon(root: Path, capfd: pytest.CaptureFixture[str])
 def test_apply(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """What is safe is mended, and then fits."""
     shutil.rmtree(root / "snapshots/2")
-    (root / "l/1").unlink()
+    (root / "l/1").symlink_to("/elsewhere")
     (root / "snapshots/50/fs").mkdir(parents=True)
     assert 1 == reconcile(root)
     assert 0 == reconcile(root, "--apply")

@@ -127,7 +127,7 @@ def test_denied(node: Node, served: WireSnapshotter, name: str) -> None:
     before = everything(served)
     subprocess.run(["chattr", "+i", node.disk / name], check=True)
     try:
-        change = {"snapshots": 0, "l": 2, "companions": 3}[name]
+        change = {"snapshots": 0, "l": 3, "companions": 3}[name]
         with pytest.raises(ResourceExhaustedError, match="Operation not permitted"):
             changes(served)[change]()
         assert before == everything(served)

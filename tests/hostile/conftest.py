@@ -84,13 +84,14 @@ class Node:
         return found.name
 
     def links_out(self) -> list[str]:
-        """Tell which of the links to lower directories lead neither into root nor source."""
+        """Tell which lower directories lie neither in root nor source, by link or directly."""
         inside = (str(self.root), str(self.source))
-        return [
-            str(link)
-            for link in (self.root / "l").iterdir()
-            if not os.path.normpath(link.parent / link.readlink()).startswith(inside)
-        ]
+        links = [str(link.parent / link.readlink()) for link in (self.root / "l").iterdir()]
+        found = (s.layer for batch in self.snapshotter.list([]) for s in batch)
+        path_of = self.parts.context.sources.path
+        layers = [str(path_of(layer)) for layer in found if layer is not None]
+        paths = [os.path.normpath(path) for path in links + layers]
+        return [path for path in paths if not path.startswith(inside)]
 
 
 def _upper(mounts: tuple[Mount, ...]) -> str:

@@ -1,5 +1,6 @@
 """Names in requests, and links in the place of the daemon's own directories."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -64,14 +65,19 @@ def test_a_link_in_the_place_of_a_directory_while_running(node: Node, name: str)
     snapshotter.remove("gone")
     away = _replace(node, name)
 
-    with pytest.raises(ResourceExhaustedError, match=NO_DIRECTORY):
-        snapshotter.prepare("new", "base", {})
-    with pytest.raises(ResourceExhaustedError, match=NO_DIRECTORY):
-        snapshotter.mounts("active")
-    if name == "snapshots":
-        for ask in (snapshotter.usage, lambda key: snapshotter.view(key, "", {})):
-            with pytest.raises(ResourceExhaustedError, match=NO_DIRECTORY):
-                ask("active" if ask == snapshotter.usage else "view")
+    directories = node.parts.context.directories
+    refused: dict[str, tuple[Callable[[], object], ...]] = {
+        "snapshots": (
+            lambda: snapshotter.prepare("new", "base", {}),
+            lambda: snapshotter.mounts("active"),
+            lambda: snapshotter.usage("active"),
+            lambda: snapshotter.view("view", "", {}),
+        ),
+        "l": (lambda: directories.link_files(1), lambda: directories.link_layer(2, "/x")),
+    }
+    for ask in refused[name]:
+        with pytest.raises(ResourceExhaustedError, match=NO_DIRECTORY):
+            ask()
     with pytest.raises(ResourceExhaustedError, match=NO_DIRECTORY):
         snapshotter.cleanup()
     (node.root / name).unlink()
