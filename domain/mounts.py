@@ -31,6 +31,9 @@ _SPECIAL = frozenset(":,\\\n\0")
 PathOf = Callable[[Layer], str | None]
 """Gives the path of a layer on its source as containerd mounts it; None if that is not known."""
 
+_LONGEST = 2**63 - 1
+"""The identifier that takes most characters."""
+
 
 @attrs.frozen
 class Mount:
@@ -300,6 +303,16 @@ def option_bytes(options: Iterable[str], stack: Sequence[str]) -> int:
     return length - shared * len(stack)
 
 
+def _is_short(chain: Sequence[Snapshot], layout: Layout) -> bool:
+    # Far from every limit, as most chains are: each remote layer comes by here, and stacking its
+    # chain takes longer. Nothing is longer than the links of a companion.
+    most = 1 + sum(1 if snapshot.companion is None else 3 for snapshot in chain)
+    work, files = layout.work(_LONGEST), layout.files(_LONGEST)
+    others = (*layout.options, f"workdir={work}", f"upperdir={files}", "lowerdir=")
+    one = len(layout.above(_LONGEST).encode()) + 1
+    return most <= MOST_LOWERS and _joined_bytes(others) + most * one <= OPTION_BYTES
+
+
 def fits(chain: Sequence[Snapshot], layout: Layout) -> bool:
     """Tell whether a container could stand on a chain whose lower directories links name.
 
@@ -312,8 +325,10 @@ def fits(chain: Sequence[Snapshot], layout: Layout) -> bool:
     Returns:
         Whether an active snapshot with an identifier of 19 digits on top of it can be mounted.
     """
+    if _is_short(chain, layout):
+        return True
     longest = Snapshot(
-        identifier=2**63 - 1,
+        identifier=_LONGEST,
         name="",
         parent_identifier=1,
         parent="",

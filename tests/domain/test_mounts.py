@@ -308,3 +308,29 @@ def test_a_root_with_128_layers_fits() -> None:
     chain = tuple(snapshot(i) for i in range(128, 0, -1))
 
     assert fits(chain, Layout("/var/lib/containerd-cvmfs-grpc", ("index=off", "userxattr")))
+
+
+@pytest.mark.parametrize("companions", [0, 1, 2])
+@pytest.mark.parametrize(
+    "root", ["/r", "/var/lib/containerd-cvmfs-grpc", f"/{'d' * 200}", "/é" * 99]
+)
+def test_what_fits_without_a_look_is_mounted_with_the_longest_names(
+    root: str, companions: int
+) -> None:
+    """However long the chain is, the answer is what planning its mounts would give."""
+    layout, last = Layout(root, ("index=off",)), 2**63 - 1
+    top, chain, answers = snapshot(last, Kind.ACTIVE), list[Snapshot](), set[bool]()
+    for number in range(1, 260):
+        companion = Companion(last - number, above=True, below=companions > 1)
+        layer = Layer("s", Digest(f"{number:064x}"))
+        made = attrs.evolve(snapshot(last - number), layer=layer)
+        chain.insert(0, attrs.evolve(made, companion=companion) if companions else made)
+        try:
+            plan_mounts(top, chain, layout, nowhere)
+            planned = True
+        except FailedPreconditionError:
+            planned = False
+        assert planned == fits(chain, layout)
+        answers.add(planned)
+
+    assert {True, False} == answers
