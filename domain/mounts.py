@@ -6,7 +6,7 @@ character that means something there, short links in ``<root>/l`` name them inst
 follows a link when it is mounted, so that no mount of our own is needed.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import attrs
 
@@ -26,7 +26,8 @@ COMPACTED_FROM = 4096 - 512
 """containerd (``core/mount/mount_linux.go``) shortens option strings of at least this many bytes:
 it changes into the directory that the lower ones have in common. Links have one; layers do not."""
 
-_SPECIAL = frozenset(":,\\\n\0")
+_SPECIAL = (",", "\\", "\n", "\0")
+"""What has a meaning of its own in options or ends them, beside the colon between directories."""
 
 PathOf = Callable[[Layer], str | None]
 """Gives the path of a layer on its source as containerd mounts it; None if that is not known."""
@@ -102,23 +103,6 @@ class Link:
 
 
 @attrs.frozen
-class Lower:
-    """One lower directory, by both of its names.
-
-    Attributes:
-        link: the short one.
-        path: the direct one, or the link of a companion, which is always there; None if it is not
-            known.
-        made: the link that is made for the short one; None if it is there, or where it should lead
-            to is not known.
-    """
-
-    link: str
-    path: str | None
-    made: Link | None = None
-
-
-@attrs.frozen
 class MountPlan:
     """How to mount a snapshot, and what must be done first.
 
@@ -131,7 +115,7 @@ class MountPlan:
     links: tuple[Link, ...] = ()
 
 
-def lowers(chain: Sequence[Snapshot], layout: Layout, path_of: PathOf) -> tuple[Lower, ...]:
+def _stack(chain: Sequence[Snapshot], layout: Layout) -> list[Snapshot | str]:
     """Stack the lower directories of a chain.
 
     A layer that occurs more than once is stacked where it is topmost: the kernel refuses a
@@ -143,51 +127,33 @@ def lowers(chain: Sequence[Snapshot], layout: Layout, path_of: PathOf) -> tuple[
     Args:
         chain: the committed snapshots from the topmost to the bottom.
         layout: where they are.
-        path_of: tells where layers are.
 
     Returns:
-        The lower directories, topmost first.
+        Snapshots, and the paths of links to companions, topmost first.
     """
-    stack: list[Lower] = []
+    stack: list[Snapshot | str] = []
     seen: set[str] = set()
     for snapshot in chain:
         if snapshot.layer is not None:
             if not seen:
-                stack.append(_always_linked(layout.hider))
+                stack.append(layout.hider)
             if snapshot.layer.digest.hex in seen:
                 continue
             seen.add(snapshot.layer.digest.hex)
-        stack += _with_companion(snapshot, layout, path_of)
-    return tuple(stack)
-
-
-def _with_companion(snapshot: Snapshot, layout: Layout, path_of: PathOf) -> list[Lower]:
-    companion = snapshot.companion
-    above = [layout.above(companion.number)] if companion and companion.above else []
-    below = [layout.below(companion.number)] if companion and companion.below else []
-    return [
-        *map(_always_linked, above),
-        _lower(snapshot, layout, path_of),
-        *map(_always_linked, below),
-    ]
-
-
-def _lower(snapshot: Snapshot, layout: Layout, path_of: PathOf) -> Lower:
-    link = layout.link(snapshot.identifier)
-    if snapshot.layer is None:
-        path = layout.files(snapshot.identifier)
-        return Lower(link, path, Link(snapshot.identifier, None))
-    on_source = path_of(snapshot.layer)
-    made = None if on_source is None else Link(snapshot.identifier, on_source)
-    return Lower(link, on_source, made)
-
-
-def _always_linked(link: str) -> Lower:
-    return Lower(link, link)
+        companion = snapshot.companion
+        if companion is None:
+            stack.append(snapshot)
+            continue
+        if companion.above:
+            stack.append(layout.above(companion.number))
+        stack.append(snapshot)
+        if companion.below:
+            stack.append(layout.below(companion.number))
+    return stack
 
 
 def plan_mounts(
-    snapshot: Snapshot, chain: Sequence[Snapshot], layout: Layout, path_of: PathOf
+    snapshot: Snapshot, chain: Sequence[Snapshot], layout: Layout, path_of: PathOf | None
 ) -> MountPlan:
     """Say how to mount an active snapshot or a view.
 
@@ -214,7 +180,7 @@ def plan_mounts(
         snapshot: active or view.
         chain: what it stands on, from the topmost to the bottom.
         layout: where things are.
-        path_of: tells where layers are.
+        path_of: tells where layers are; None to name all lower directories by links.
 
     Returns:
         The mounts, and the links that they need.
@@ -224,8 +190,8 @@ def plan_mounts(
     """
     active = snapshot.kind is Kind.ACTIVE
     if active and snapshot.staged:
-        stack = lowers((snapshot,), layout, path_of)
-        return _overlay(snapshot, ("ro", *layout.options), stack)
+        stack = _stack((snapshot,), layout)
+        return _overlay(snapshot, ("ro", *layout.options), stack, layout, path_of)
     over_nothing = active and not chain and label_rules.OVER_NOTHING in snapshot.labels
     if not chain and not over_nothing:
         return _bind(layout.files(snapshot.identifier), writable=active)
@@ -237,18 +203,66 @@ def plan_mounts(
             f"workdir={layout.work(snapshot.identifier)}",
             f"upperdir={layout.files(snapshot.identifier)}",
         ]
-    hider = _always_linked(layout.hider)
-    stack = (hider,) if over_nothing else lowers(chain, layout, path_of)
-    return _overlay(snapshot, options, stack)
+    stack = [layout.hider] if over_nothing else _stack(chain, layout)
+    return _overlay(snapshot, options, stack, layout, path_of)
 
 
-def _overlay(snapshot: Snapshot, others: Sequence[str], stack: Sequence[Lower]) -> MountPlan:
-    options = _direct_options(others, stack)
-    links: tuple[Link, ...] = ()
-    if options is None:
-        options = _with_lowers(others, [lower.link for lower in stack])
-        links = tuple(lower.made for lower in stack if lower.made is not None)
-    length = option_bytes(options, [lower.link for lower in stack])
+def _overlay(
+    snapshot: Snapshot,
+    others: Sequence[str],
+    stack: Sequence[Snapshot | str],
+    layout: Layout,
+    path_of: PathOf | None,
+) -> MountPlan:
+    if path_of is not None:
+        paths = _paths(stack, layout, path_of)
+        direct = None if paths is None else _direct(others, paths)
+        if direct is not None:
+            return MountPlan((Mount("overlay", "overlay", direct),))
+    named = [one if isinstance(one, str) else layout.link(one.identifier) for one in stack]
+    options = (*others, f"lowerdir={':'.join(named)}")
+    _require_fitting(snapshot, options, named)
+    links = () if path_of is None else tuple(_links(stack, path_of))
+    return MountPlan((Mount("overlay", "overlay", options),), links)
+
+
+def _paths(
+    stack: Sequence[Snapshot | str], layout: Layout, path_of: PathOf
+) -> Sequence[str] | None:
+    paths: list[str] = []
+    for one in stack:
+        if isinstance(one, str):
+            paths.append(one)
+        elif one.layer is None:
+            paths.append(layout.files(one.identifier))
+        elif (path := path_of(one.layer)) is not None:
+            paths.append(path)
+        else:
+            return None
+    return paths
+
+
+def _direct(others: Sequence[str], paths: Sequence[str]) -> tuple[str, ...] | None:
+    joined = ":".join(paths)
+    # Of all in one text, for this is asked for every container.
+    if joined.count(":") >= len(paths) or any(special in joined for special in _SPECIAL):
+        return None
+    options = (*others, f"lowerdir={joined}")
+    return options if _joined_bytes(options) < COMPACTED_FROM else None
+
+
+def _links(stack: Sequence[Snapshot | str], path_of: PathOf) -> Iterator[Link]:
+    for one in stack:
+        if isinstance(one, str):
+            continue
+        path = None if one.layer is None else path_of(one.layer)
+        # Where a layer is whose source is not configured any more, nobody knows.
+        if one.layer is None or path is not None:
+            yield Link(one.identifier, path)
+
+
+def _require_fitting(snapshot: Snapshot, options: Sequence[str], stack: Sequence[str]) -> None:
+    length = option_bytes(options, stack)
     if length > OPTION_BYTES:
         raise FailedPreconditionError(
             f"snapshot {snapshot.name!r} has {len(stack)} lower directories, whose options take "
@@ -259,19 +273,6 @@ def _overlay(snapshot: Snapshot, others: Sequence[str], stack: Sequence[Lower]) 
             f"snapshot {snapshot.name!r} has {len(stack)} lower directories; the kernel takes "
             f"{MOST_LOWERS}"
         )
-    return MountPlan((Mount("overlay", "overlay", options),), links)
-
-
-def _direct_options(others: Sequence[str], stack: Sequence[Lower]) -> tuple[str, ...] | None:
-    paths = [lower.path for lower in stack if lower.path is not None]
-    if len(paths) < len(stack) or not all(map(_SPECIAL.isdisjoint, paths)):
-        return None
-    options = _with_lowers(others, paths)
-    return options if _joined_bytes(options) < COMPACTED_FROM else None
-
-
-def _with_lowers(others: Sequence[str], paths: Sequence[str]) -> tuple[str, ...]:
-    return (*others, f"lowerdir={':'.join(paths)}")
 
 
 def _bind(path: str, *, writable: bool) -> MountPlan:
@@ -338,7 +339,7 @@ def fits(chain: Sequence[Snapshot], layout: Layout) -> bool:
         labels={},
     )
     try:
-        plan_mounts(longest, chain, layout, lambda _: None)
+        plan_mounts(longest, chain, layout, None)
     except FailedPreconditionError:
         return False
     return True

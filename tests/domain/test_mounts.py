@@ -16,7 +16,6 @@ from cvmfs_snapshotter.domain.mounts import (
     Mount,
     MountPlan,
     fits,
-    lowers,
     option_bytes,
     plan_mounts,
 )
@@ -207,7 +206,7 @@ def test_companions_lie_above_and_below_their_layer(
 
 def links(chain: Sequence[Snapshot], layout: Layout = LAYOUT) -> tuple[str, ...]:
     """Give the lower directories of a chain by their links."""
-    return tuple(lower.link for lower in lowers(chain, layout, nowhere))
+    return tuple(named(plan_mounts(ACTIVE, chain, layout, None)))
 
 
 def test_companions_are_always_named_by_their_links() -> None:
