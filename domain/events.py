@@ -136,13 +136,13 @@ class UpkeepPutOff:
 
 @attrs.frozen
 class SourceMoved:
-    """The links of a source's layers were changed to its new path.
+    """A source is mounted elsewhere than before; links to its layers were changed to the new path.
 
     Attributes:
         source: name of the source.
         before: path until now.
         after: path from now on.
-        links: how many links.
+        links: how many links were there and led to the old path.
     """
 
     source: str
