@@ -47,7 +47,7 @@ class _Call(Generic[T]):
 
 
 class _LostError(sqlite3.OperationalError):
-    """SQLite has rolled the whole transaction back, savepoints included."""
+    """SQLite has rolled the whole transaction back."""
 
     sqlite_errorcode = sqlite3.SQLITE_FULL
 
@@ -142,21 +142,20 @@ class Writer:
                 self._with_room(call)
 
     def _together(self, batch: Sequence[_Call[Any]]) -> bool:
-        """Run all in one transaction; False if it was lost, and nothing has happened."""
+        """Run all in one transaction; False if it was lost or spoilt, and nothing has happened."""
         try:
             self._begin()
             for call in batch:
-                self._execute("SAVEPOINT one")
+                before = self.connection.total_changes
                 call.run(self._transaction())
                 self._require_transaction()
                 if call.frees and is_full(call.error):
                     # By itself it gets room.
                     return False
-                if call.error is not None:
-                    self._execute("ROLLBACK TO one")
-                    # Some of it is undone, and all of it can be read again.
-                    self._changes.after.clear()
-                self._execute("RELEASE one")
+                if call.error is not None and self.connection.total_changes != before:
+                    # Only the end of a transaction undoes what it has changed. A savepoint for
+                    # each would cost all of them more than this does the few.
+                    return False
             self._commit(batch)
         except (sqlite3.Error, MemoryError) as error:
             if not is_locked(error):
