@@ -113,9 +113,11 @@ class Call:
             self._run(handler, data)
         except _AbortedError:
             self._answer(self._code or grpc.StatusCode.UNKNOWN, self._details)
-        except Exception:
+        except BaseException:
             self._logger.exception("call failed because of a defect outside of its handler")
-            self._answer(grpc.StatusCode.UNKNOWN, "")
+            # Whatever it is, the thread has to serve others. An abort stays one if something goes
+            # wrong on its way out.
+            self._answer(self._code or grpc.StatusCode.UNKNOWN, self._details)
 
     def _run(self, handler: "grpc.RpcMethodHandler[Any, Any]", data: bytes) -> None:
         read, write = handler.request_deserializer, handler.response_serializer
@@ -137,7 +139,12 @@ class Call:
             while message is not None:
                 following, short = None, len(message) <= _SHORT
                 if short:
-                    following = next(messages, None)
+                    try:
+                        following = next(messages, None)
+                    except BaseException:
+                        # What was given before an error comes before it.
+                        self._send(message)
+                        raise
                     if following is None:
                         break
                 if not self._send(message):
@@ -167,13 +174,13 @@ class Call:
             sent.release()
 
     def _answer(self, code: grpc.StatusCode, details: str, message: bytes | None = None) -> None:
+        # A text of a request or of the system may be in the details, with a lone surrogate in it.
+        text = details.encode(errors="replace")
         with self._lock:
             if not self._is_active():
                 return
             self._answered = True
-            operations = [
-                core.SendStatus(None, _NUMBERS[code], details.encode(), core.NO_FLAGS),
-            ]
+            operations = [core.SendStatus(None, _NUMBERS[code], text, core.NO_FLAGS)]
             if message is not None:
                 operations.append(core.SendMessage(message, core.NO_FLAGS))
             self._start(operations, self._on_answered)
@@ -191,6 +198,8 @@ class Call:
 
     def abort(self, code: grpc.StatusCode, details: str) -> Never:
         """End the call with an error; see ``grpc.ServicerContext``."""
+        if code is grpc.StatusCode.OK:
+            code, details = grpc.StatusCode.UNKNOWN, ""
         self._code, self._details = code, details
         raise _AbortedError
 

@@ -1,8 +1,9 @@
 """The server: it takes calls in, finds their handlers, and ends."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import grpc
@@ -66,7 +67,9 @@ class CoreServer:
         self._lock = threading.Lock()
         self._threads = 0
         self._calls: set[Call] = set()
+        self._started = False
         self._stopping = False
+        self._cancel_at = float("inf")
         self._is_shut_down = False
         self._over = threading.Event()
 
@@ -93,6 +96,7 @@ class CoreServer:
     def start(self) -> None:
         """Begin to serve; returns at once."""
         self._server.start()
+        self._started = True
         self._request_call()
         self._more_threads()
         threading.Thread(target=self._oversee, name="rpc-oversee", daemon=True).start()
@@ -107,21 +111,20 @@ class CoreServer:
             Set once all is over.
         """
         with self._lock:
+            self._cancel_at = min(self._cancel_at, time.monotonic() + grace)
             first, self._stopping = not self._stopping, True
-            if first:
+            if not self._started:
+                self._over.set()
+            elif first:
                 # Inside: its event may come at once, to a thread that destroys the server then.
                 self._server.shutdown(self._queue, _SHUT_DOWN)
-        if first:
-            threading.Thread(
-                target=self._cancel_after, args=(grace,), name="rpc-stop", daemon=True
-            ).start()
+        self._turn.keep_awake()
         return self._over
 
-    def _cancel_after(self, grace: float) -> None:
-        if not self._over.wait(grace):
-            with self._lock:
-                if not self._over.is_set():
-                    self._server.cancel_all_calls()
+    def _cancel_if_due(self) -> None:
+        with self._lock:
+            if time.monotonic() >= self._cancel_at and not self._over.is_set():
+                self._server.cancel_all_calls()
 
     def _more_threads(self) -> None:
         with self._lock:
@@ -129,11 +132,20 @@ class CoreServer:
                 return
             self._threads += 1
             number = self._threads
-        threading.Thread(target=self._work, name=f"rpc-{number}", daemon=True).start()
+        try:
+            threading.Thread(target=self._work, name=f"rpc-{number}", daemon=True).start()
+        except RuntimeError:
+            # The limit of the system. Whoever is done takes calls in, or there is room again: this
+            # is tried again for as long as nobody does.
+            with self._lock:
+                self._threads -= 1
 
     def _oversee(self) -> None:
         while not self._over.is_set():
             self._turn.take_away(PATIENCE)
+            if self._turn.is_unwanted():
+                self._more_threads()
+            self._cancel_if_due()
             self._turn.wait_until_stirred(PATIENCE)
 
     def _work(self) -> None:
@@ -152,18 +164,27 @@ class CoreServer:
         """Handle what comes until a call is ready to be run; None if all is over."""
         while not self._over.is_set():
             event = self._queue.poll(None)
-            ready: Call | None = None
-            if event.tag is _NEW_CALL:
-                self._begin(event)
-            elif event.tag is _SHUT_DOWN:
-                self._is_shut_down = True
-                self._end_if_over()
-            else:
-                ready = event.tag(event)
+            try:
+                ready = self._handle(event)
+            except BaseException:
+                self._logger.exception("an event of a call was lost because of a defect")
+                ready = None
+            # It holds a call: kept while the next one is awaited, it would keep that too.
             del event
             if ready is not None:
                 return ready
         return None
+
+    def _handle(self, event: core.Event) -> Call | None:
+        if event.tag is _NEW_CALL:
+            self._begin(cast("core.NewCall", event))
+            return None
+        if event.tag is _SHUT_DOWN:
+            self._is_shut_down = True
+            self._end_if_over()
+            return None
+        ready: Call | None = event.tag(event)
+        return ready
 
     def _request_call(self) -> None:
         self._server.request_call(self._queue, self._queue, _NEW_CALL)
@@ -176,10 +197,11 @@ class CoreServer:
                 self._request_call()
         call = Call(event, self._ended, self._logger)
         self._calls.add(call)
-        details = _Details(event.call_details.method.decode(), event.invocation_metadata)
+        path = event.call_details.method.decode(errors="replace")
+        details = _Details(path, event.invocation_metadata)
         try:
             handler = self._find(details)
-        except Exception:
+        except BaseException:
             self._logger.exception("no handler could be found because of a defect")
             call.reject(grpc.StatusCode.UNKNOWN, "")
             return
@@ -206,7 +228,7 @@ class CoreServer:
             with self._lock:
                 self._server.destroy()
                 self._over.set()
-            self._turn.stir()
+            self._turn.keep_awake()
 
 
 def _around(

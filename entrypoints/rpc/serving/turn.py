@@ -37,13 +37,15 @@ class Turn:
         self._since: float | None = None
         self._waiting = 0
         self._stirred = threading.Event()
+        self._awake = False
 
     def take(self) -> None:
         """Wait until nobody has it, and take it; at once where this thread has it already."""
-        if self._holder == threading.get_ident():
-            self._since = None
-            return
         with self._change:
+            # Inside: between a look and an act it could be taken away, and two would have it.
+            if self._holder == threading.get_ident():
+                self._since = None
+                return
             self._waiting += 1
         self._turn.acquire()
         with self._change:
@@ -57,8 +59,9 @@ class Turn:
         if not self._stirred.is_set():
             self._stirred.set()
 
-    def stir(self) -> None:
-        """Let whoever waits until a call is run look up."""
+    def keep_awake(self) -> None:
+        """Let nobody wait any more until a call is run."""
+        self._awake = True
         self._stirred.set()
 
     def leave(self) -> None:
@@ -82,6 +85,11 @@ class Turn:
 
         return self._give_up(waits)
 
+    def is_unwanted(self) -> bool:
+        """Tell whether nobody has it and nobody waits for it."""
+        with self._change:
+            return self._holder is None and not self._waiting
+
     def _give_up(self, condition: Callable[[], bool]) -> bool:
         with self._change:
             if self._holder is None or not condition():
@@ -94,13 +102,19 @@ class Turn:
         return True
 
     def wait_until_stirred(self, idle: float) -> None:
-        """Return once a call has begun to run since none did for a while.
+        """Return once there may be somebody to take it away from.
+
+        That is at once where a call is being run, or where nobody has it.
 
         Args:
             idle: seconds to sleep first.
         """
         time.sleep(idle)
-        if self._since is None:
+        if self._is_quiet():
             self._stirred.clear()
-            if self._since is None:
+            # What has happened before is seen here, what happens from now on sets it.
+            if self._is_quiet():
                 self._stirred.wait()
+
+    def _is_quiet(self) -> bool:
+        return self._since is None and self._holder is not None and not self._awake

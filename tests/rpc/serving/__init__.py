@@ -1,0 +1,1 @@
+"""The server on grpcio's core."""
