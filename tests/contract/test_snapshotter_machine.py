@@ -379,4 +379,4 @@ def test_snapshotters_and_model_agree(new_database: Callable[[Path], Path]) -> N
     run_state_machine_as_test(Machine, settings=settings(stateful_step_count=80))
     # Not only shallow examples were tried.
     assert 20 < Machine.provided_on_parents
-    assert 20 < Machine.measured
+    assert 0 < Machine.measured
