@@ -61,7 +61,12 @@ class GuardedSources:
         if refusal is not None:
             return refusal
         started = self._clock.monotonic()
-        return self._noted(layer, self._inner.look(layer, until), started, until)
+        outcome = self._inner.look(layer, until)
+        if isinstance(outcome, Hit):
+            self._worked([layer], started)
+        else:
+            self._missed(layer, outcome, started, until)
+        return outcome
 
     def look_above(
         self, layer: Layer, below: Sequence[Layer], until: float
@@ -163,15 +168,6 @@ class GuardedSources:
             found.setdefault(layer.source, []).append(layer.digest)
         for source, digests in found.items():
             self._breakers.succeeded(source, Operation.LOOK_UP, digests, started=started)
-
-    def _noted(
-        self, layer: Layer, outcome: Hit | Miss, started: float, until: float
-    ) -> Hit | Miss:
-        if isinstance(outcome, Hit):
-            self._worked([layer], started)
-        else:
-            self._missed(layer, outcome, started, until)
-        return outcome
 
     def _missed(self, layer: Layer, miss: Miss, started: float, until: float) -> None:
         enough = self._limits.get(layer.source, 0.0) / 2

@@ -2,9 +2,8 @@
 
 What is remembered is what the database holds, never older: a transaction takes out what it changes
 before it commits, and nothing of that is kept again before the commit is done; then what it has
-written is. An answer counts
-only if no change began or ended while it was put together, so that it is of one moment, as an
-answer of the database is.
+written is. An answer counts only if no change began or ended while it was put together, so that it
+is of one moment, as an answer of the database is.
 """
 
 import sqlite3

@@ -51,10 +51,11 @@ def require_files(context: Context, chain: Sequence[Snapshot]) -> None:
         FailedPreconditionError: some are gone.
     """
     local = {snapshot.identifier: snapshot for snapshot in chain if not snapshot.remote}
-    for identifier in context.directories.without_files(local) if local else ():
+    gone = context.directories.without_files(local) if local else ()
+    if gone:
         raise FailedPreconditionError(
-            f"the files of snapshot {local[identifier].name!r} are gone: "
-            f"{context.layout.files(identifier)} does not exist; "
+            f"the files of snapshot {local[gone[0]].name!r} are gone: "
+            f"{context.layout.files(gone[0])} does not exist; "
             "remove the images and containers that use it and pull them again"
         )
 

@@ -70,8 +70,8 @@ class Call:
 
     def _on_close(self, event: core.Event) -> "Call | None":
         with self._lock:
-            self._cancelled = self._cancelled or bool(event.batch_operations[0].cancelled())
-            if self._cancelled and self._sent is not None:
+            self._cancelled = bool(event.batch_operations[0].cancelled())
+            if self._cancelled:
                 self._wake()
         self._one_less()
         return None
@@ -111,12 +111,11 @@ class Call:
             return
         try:
             self._run(handler, data)
-        except _AbortedError:
-            self._answer(self._code or grpc.StatusCode.UNKNOWN, self._details)
-        except BaseException:
-            self._logger.exception("call failed because of a defect outside of its handler")
+        except BaseException as error:
             # Whatever it is, the thread has to serve others. An abort stays one if something goes
             # wrong on its way out.
+            if not isinstance(error, _AbortedError):
+                self._logger.exception("call failed because of a defect outside of its handler")
             self._answer(self._code or grpc.StatusCode.UNKNOWN, self._details)
 
     def _run(self, handler: "grpc.RpcMethodHandler[Any, Any]", data: bytes) -> None:
